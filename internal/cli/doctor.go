@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"fmt"
+	"os/exec"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"bbjtune/internal/fault"
+	"bbjtune/internal/pyenv"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "say what this machine has and lacks for training and serving",
+		Args:  args(0, 0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			say := func(what, found string) { fmt.Fprintf(a.Out, "%-18s %s\n", what, found) }
+			say("bbjtune", Version()+", "+runtime.GOOS+"/"+runtime.GOARCH)
+			path, version, err := pyenv.Find(cmd.Context(), a.python)
+			if err != nil {
+				say("Python", "missing: "+err.Error()+" ("+fault.Hint(err)+")")
+			} else {
+				say("Python", version+" at "+path)
+			}
+			say("GPU", tool("nvidia-smi", "not found: training runs on the CPU, which suits small models only"))
+			say("llama-server", tool("llama-server", "not found: the managed server is used"))
+			say("Ollama", tool("ollama", "not found"))
+			say("cache", a.cache)
+			if err != nil {
+				return errFindings
+			}
+			return nil
+		},
+	}
+}
+
+func tool(name, absent string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	return absent
+}

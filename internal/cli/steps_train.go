@@ -1,0 +1,314 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"bbjtune/internal/chat"
+	"bbjtune/internal/dataset"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/pack"
+	"bbjtune/internal/progress"
+	"bbjtune/internal/recipe"
+	"bbjtune/internal/report"
+	"bbjtune/internal/runs"
+	"bbjtune/internal/trainer"
+	"bbjtune/worker"
+)
+
+// train runs the stages that the recipe switches on; each continues the
+// adapter of the one before.
+func (p *pipeline) train(ctx context.Context) (step, error) {
+	data, counts, err := p.buildData(ctx)
+	if err != nil {
+		return step{}, err
+	}
+	b, err := p.ensureBase(ctx)
+	if err != nil {
+		return step{}, err
+	}
+	inputs, err := p.trainInputs(data, b)
+	if err != nil {
+		return step{}, err
+	}
+	s, done, err := p.open(p.runs, "train", p.recipe.Name, inputs)
+	if err != nil || done {
+		return s, err
+	}
+	defer s.dir.Close()
+	resolved, err := p.recipe.YAML()
+	if err != nil {
+		return step{}, err
+	}
+	if err := runs.WriteFile(s.path("recipe.yaml"), resolved); err != nil {
+		return step{}, err
+	}
+	summary := &report.Training{Recipe: p.recipe.Name, Base: p.recipe.Base.Model, Data: describe(counts)}
+	outputs := []string{"recipe.yaml"}
+	adapter := ""
+	for _, n := range p.stages() {
+		t := &stageRun{p: p, s: s, n: n, adapterIn: adapter, base: b, data: data}
+		done, err := t.run(ctx)
+		if err != nil {
+			return step{}, err
+		}
+		summary.Stages = append(summary.Stages, *done)
+		adapter = s.path(t.name(), "adapter")
+		outputs = append(outputs, t.name()+"/adapter", t.name()+"/training_log.jsonl", t.name()+"/training_config.json")
+	}
+	return s, p.finish(&s, summary, outputs...)
+}
+
+func (p *pipeline) stages() []int {
+	var list []int
+	if p.recipe.Stage1.Enabled {
+		list = append(list, 1)
+	}
+	if p.recipe.Stage2.Enabled {
+		list = append(list, 2)
+	}
+	return list
+}
+
+// trainInputs names everything that decides what training yields: the data's
+// content, the base weights, the settings, the worker's own code.
+func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
+	files := map[string]string{}
+	for _, n := range []int{1, 2} {
+		for _, side := range []dataset.Side{dataset.Train, dataset.Valid} {
+			f, ok := data.manifest.Lookup(dataset.Path(n, side))
+			if !ok {
+				return nil, fmt.Errorf("%s lacks %s", data.dir.Path, dataset.Path(n, side))
+			}
+			files[f.Path] = f.SHA256
+		}
+	}
+	code, err := worker.Hash()
+	if err != nil {
+		return nil, err
+	}
+	r := *p.recipe
+	// What the training does not depend on must not make it start anew.
+	r.Name, r.Description, r.Evaluate, r.Package, r.Data = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}
+	return map[string]any{"data": files, "base": b.identity, "recipe": r, "worker": code, "template": chat.Template}, nil
+}
+
+func describe(c *dataCounts) string {
+	text := fmt.Sprintf("%d examples", c.Examples)
+	if c.Rows > 0 {
+		text += fmt.Sprintf(", %d imported rows", c.Rows)
+	}
+	if c.Raw > 0 {
+		text += fmt.Sprintf(", %d raw source files", c.Raw)
+	}
+	text += fmt.Sprintf("; %d rows to train on and %d for validation in stage 1, %d and %d in stage 2", c.Stage1.Train, c.Stage1.Valid, c.Stage2.Train, c.Stage2.Valid)
+	if c.Removed > 0 {
+		text += fmt.Sprintf("; %d sources left out", c.Removed)
+	}
+	return text + "."
+}
+
+// stageRun is one stage under way.
+type stageRun struct {
+	p         *pipeline
+	s         step
+	n         int
+	adapterIn string
+	base      *base
+	data      step
+}
+
+func (t *stageRun) name() string { return fmt.Sprintf("stage%d", t.n) }
+
+// run trains the stage, or reads what it was when it is already done.
+func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
+	done := t.s.path(t.name(), "stage.json")
+	if text, err := os.ReadFile(done); err == nil {
+		var st report.Stage
+		if json.Unmarshal(text, &st) == nil {
+			t.p.show.Say("✓ %s: done before", title(t.n))
+			return &st, nil
+		}
+	}
+	w, err := t.p.startWorker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := t.s.path(t.name())
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	job := trainer.NewTrain(t.p.recipe, t.n, trainer.Paths{
+		BaseModel: t.base.model, AdapterIn: t.adapterIn, Output: out,
+		Train: t.data.path(filepath.FromSlash(dataset.Path(t.n, dataset.Train))),
+		Valid: t.data.path(filepath.FromSlash(dataset.Path(t.n, dataset.Valid))),
+	})
+	watch := &watcher{task: t.p.show.Start(title(t.n)), show: t.p.show}
+	defer watch.task.Drop()
+	raw, err := w.Run(ctx, absolute(job), t.s.path(t.name(), "job.json"), watch.event)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", title(t.n), err)
+	}
+	st, err := t.summary(raw, watch)
+	if err != nil {
+		return nil, err
+	}
+	watch.task.End("validation loss %.3f → %.3f, %d steps, %d tokens", st.ValidFirst, st.ValidLast, st.Steps, st.Tokens)
+	text, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return st, runs.WriteFile(done, append(text, '\n'))
+}
+
+func title(stage int) string {
+	if stage == 1 {
+		return "stage 1, continued pretraining"
+	}
+	return "stage 2, instruction tuning"
+}
+
+// absolute makes the job's paths independent of the worker's folder.
+func absolute(job trainer.Train) trainer.Train {
+	abs := func(p string) string {
+		if full, err := filepath.Abs(p); err == nil {
+			return full
+		}
+		return p
+	}
+	job.Output, job.Train, job.Valid = abs(job.Output), abs(job.Train), abs(job.Valid)
+	if job.AdapterIn != nil {
+		full := abs(*job.AdapterIn)
+		job.AdapterIn = &full
+	}
+	if _, err := os.Stat(job.BaseModel); err == nil {
+		job.BaseModel = abs(job.BaseModel)
+	}
+	return job
+}
+
+// summary joins the worker's result with its loss log.
+func (t *stageRun) summary(raw json.RawMessage, watch *watcher) (*report.Stage, error) {
+	var r trainer.TrainResult
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return nil, fmt.Errorf("the worker's result of %s: %w", t.name(), err)
+	}
+	st := &report.Stage{
+		Name: title(t.n), Rows: watch.rows, Steps: r.Steps, Tokens: r.Tokens, TrainedTokens: r.TrainedTokens,
+		Seconds: r.Seconds, ValidFirst: r.EvalLossFirst, ValidLast: r.EvalLossLast,
+	}
+	log, err := trainer.ReadLog(t.s.path(t.name(), "training_log.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range log {
+		if e.Loss != nil {
+			st.Train = append(st.Train, report.Point{Step: e.Step, Loss: *e.Loss})
+		}
+		if e.EvalLoss != nil {
+			st.Valid = append(st.Valid, report.Point{Step: e.Step, Loss: *e.EvalLoss})
+		}
+	}
+	return st, nil
+}
+
+// watcher shows a stage's events.
+type watcher struct {
+	task  *progress.Task
+	show  *progress.Display
+	rows  int
+	valid string
+}
+
+func (w *watcher) event(e trainer.Event) {
+	switch e.Event {
+	case "data":
+		if e.Split == "train" {
+			w.rows = e.Rows
+		}
+		if dropped := e.DroppedOverlong + e.DroppedNoAnswer; dropped > 0 {
+			w.show.Say("  %s: %d rows left out (%d longer than max_length, %d without an answer)", e.Split, dropped, e.DroppedOverlong, e.DroppedNoAnswer)
+		}
+	case "step":
+		detail := fmt.Sprintf("%.0f tokens/s", e.TokensPerS)
+		if e.Loss != nil {
+			detail = fmt.Sprintf("loss %.3f", *e.Loss) + w.valid + " · " + detail
+		}
+		w.task.Update(float64(e.Step), float64(e.Steps), detail)
+	case "eval":
+		if e.Loss != nil {
+			w.valid = fmt.Sprintf(" · valid %.3f", *e.Loss)
+		}
+	case "log":
+		if e.Level == "warning" || e.Level == "error" {
+			w.show.Say("  %s: %s", e.Level, printable(e.Message))
+		}
+	}
+}
+
+// pack merges the tuned adapter with its base and converts the result.
+func (p *pipeline) pack(ctx context.Context) (step, error) {
+	trained, err := p.train(ctx)
+	if err != nil {
+		return step{}, err
+	}
+	b, err := p.ensureBase(ctx)
+	if err != nil {
+		return step{}, err
+	}
+	stages := p.stages()
+	adapter := trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name, map[string]any{
+		"trained": trained.dir.Key, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0],
+	})
+	if err != nil || done {
+		return s, err
+	}
+	defer s.dir.Close()
+	task := p.show.Start("merge and convert")
+	defer task.Drop()
+	if err := p.merge(ctx, s, b, adapter); err != nil {
+		return step{}, err
+	}
+	if err := p.toGGUF(ctx, s.path("merged"), s.path("model-f16.gguf"), p.recipe.Package.Name); err != nil {
+		return step{}, err
+	}
+	text, err := pack.Modelfile(pack.ModelfileOptions{From: "./model-f16.gguf", System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx})
+	if err != nil {
+		return step{}, err
+	}
+	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
+		return step{}, err
+	}
+	if err := p.finish(&s, nil, "merged", "model-f16.gguf", "Modelfile"); err != nil {
+		return step{}, err
+	}
+	task.End("%s", s.path("model-f16.gguf"))
+	return s, nil
+}
+
+// merge writes the merged model unless an earlier attempt already has: the
+// worker gives the folder its name only when it is complete.
+func (p *pipeline) merge(ctx context.Context, s step, b *base, adapter string) error {
+	out := s.path("merged")
+	if _, err := os.Stat(out); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	w, err := p.startWorker(ctx)
+	if err != nil {
+		return err
+	}
+	paths := absolute(trainer.Train{BaseModel: b.model, AdapterIn: &adapter, Output: out})
+	job := trainer.Merge{Protocol: trainer.Protocol, Kind: "merge", BaseModel: paths.BaseModel, Adapter: *paths.AdapterIn, Output: paths.Output, ChatTemplate: chat.Template}
+	if _, err := w.Run(ctx, job, s.path("job.json"), func(trainer.Event) {}); err != nil {
+		return fault.Wrap(fmt.Errorf("merge: %w", err), "see worker.log in the runs folder")
+	}
+	return nil
+}

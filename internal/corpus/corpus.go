@@ -1,0 +1,100 @@
+// Package corpus collects raw BBj source from folders for continued
+// pretraining, and says of every file it leaves out why.
+//
+// It must not know what becomes of the text.
+package corpus
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"bbjtune/internal/fault"
+)
+
+// File is one source text, as UTF-8 with LF line ends.
+type File struct {
+	Path string // below the folder, with slashes
+	Text string
+}
+
+// Skipped is a file that was left out.
+type Skipped struct {
+	Path, Reason string
+}
+
+// maxSize is the largest file that is read, in bytes: larger ones are data.
+const maxSize = 4 << 20
+
+// Load reads every file below dir whose name ends in one of the extensions
+// (with dots, compared without regard to case), in the order of the paths.
+func Load(dir string, extensions []string) ([]File, []Skipped, error) {
+	var files []File
+	var skipped []Skipped
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !slices.Contains(extensions, strings.ToLower(filepath.Ext(p))) {
+			return err
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		text, reason, err := read(p, d)
+		switch {
+		case err != nil:
+			return err
+		case reason != "":
+			skipped = append(skipped, Skipped{rel, reason})
+		default:
+			files = append(files, File{rel, text})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fault.Wrap(fmt.Errorf("read BBj source: %w", err), "name a folder of BBj source")
+	}
+	return files, skipped, nil
+}
+
+func read(path string, d fs.DirEntry) (text, reason string, err error) {
+	info, err := d.Info()
+	if err != nil {
+		return "", "", err
+	}
+	if info.Size() > maxSize {
+		return "", fmt.Sprintf("larger than %d MB", maxSize>>20), nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", err
+	}
+	switch {
+	case bytes.HasPrefix(raw, []byte("<<bbj>>")):
+		return "", "tokenised program", nil
+	case bytes.IndexByte(raw, 0) >= 0:
+		return "", "holds NUL bytes", nil
+	case len(bytes.TrimSpace(raw)) == 0:
+		return "", "empty", nil
+	}
+	return decode(raw), "", nil
+}
+
+// decode reads UTF-8, or Latin-1 where the bytes are not UTF-8.
+func decode(raw []byte) string {
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	text := string(raw)
+	if !utf8.Valid(raw) {
+		runes := make([]rune, len(raw))
+		for i, b := range raw {
+			runes[i] = rune(b)
+		}
+		text = string(runes)
+	}
+	return strings.ReplaceAll(text, "\r\n", "\n")
+}

@@ -1,0 +1,120 @@
+package dataset
+
+import (
+	"hash/fnv"
+	"strings"
+	"unicode"
+)
+
+// nearThreshold is the Jaccard similarity of 5-gram sets from which two texts
+// count as near-duplicates.
+const nearThreshold = 0.7
+
+// gramSize is the number of tokens in a shingle.
+const gramSize = 5
+
+// shingles returns the set of hashed 5-grams of the text's tokens: words, and
+// every other sign for itself, without regard to case and white space. A text
+// of fewer than five tokens is one shingle.
+func shingles(text string) map[uint64]struct{} {
+	words := tokens(text)
+	set := map[uint64]struct{}{}
+	add := func(gram []string) {
+		h := fnv.New64a()
+		for _, w := range gram {
+			h.Write([]byte(w))
+			h.Write([]byte{0})
+		}
+		set[h.Sum64()] = struct{}{}
+	}
+	if len(words) < gramSize {
+		add(words)
+		return set
+	}
+	for i := range len(words) - gramSize + 1 {
+		add(words[i : i+gramSize])
+	}
+	return set
+}
+
+func tokens(text string) []string {
+	var list []string
+	var word strings.Builder
+	flush := func() {
+		if word.Len() > 0 {
+			list = append(list, word.String())
+			word.Reset()
+		}
+	}
+	for _, r := range strings.ToLower(text) {
+		switch {
+		case unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_':
+			word.WriteRune(r)
+		default:
+			flush()
+			if !unicode.IsSpace(r) {
+				list = append(list, string(r))
+			}
+		}
+	}
+	flush()
+	return list
+}
+
+// jaccard is the size of the intersection over that of the union.
+func jaccard(a, b map[uint64]struct{}) float64 {
+	if len(b) < len(a) {
+		a, b = b, a
+	}
+	common := 0
+	for g := range a {
+		if _, ok := b[g]; ok {
+			common++
+		}
+	}
+	if union := len(a) + len(b) - common; union > 0 {
+		return float64(common) / float64(union)
+	}
+	return 1
+}
+
+// Similarity is the Jaccard similarity of the 5-gram sets of two texts, from 0
+// to 1.
+func Similarity(a, b string) float64 { return jaccard(shingles(a), shingles(b)) }
+
+// clusters joins texts that are near-duplicates, directly or through others,
+// and returns for each the index of the first member of its cluster. Only
+// texts that share a shingle are compared.
+func clusters(texts []string) []int {
+	parent := make([]int, len(texts))
+	for i := range parent {
+		parent[i] = i
+	}
+	find := func(i int) int {
+		for parent[i] != i {
+			parent[i] = parent[parent[i]]
+			i = parent[i]
+		}
+		return i
+	}
+	sets := make([]map[uint64]struct{}, len(texts))
+	holders := map[uint64][]int{}
+	for i, text := range texts {
+		sets[i] = shingles(text)
+		compared := map[int]bool{}
+		for g := range sets[i] {
+			for _, j := range holders[g] {
+				if !compared[j] && jaccard(sets[i], sets[j]) >= nearThreshold {
+					a, b := find(i), find(j)
+					parent[max(a, b)] = min(a, b)
+				}
+				compared[j] = true
+			}
+			holders[g] = append(holders[g], i)
+		}
+	}
+	for i := range parent {
+		parent[i] = find(i)
+	}
+	return parent
+}

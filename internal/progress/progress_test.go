@@ -1,0 +1,75 @@
+package progress_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"bbjtune/internal/progress"
+)
+
+// clock moves by hand.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time          { return c.t }
+func (c *clock) forward(d time.Duration) { c.t = c.t.Add(d) }
+
+func newClock() *clock { return &clock{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
+
+func TestPlainLinesElsewhere(t *testing.T) {
+	var out strings.Builder
+	c := newClock()
+	d := progress.New(&out, progress.Options{Now: c.now})
+	task := d.Start("stage 1")
+	for i := range 5 {
+		task.Update(float64(i), 4, "loss 1.25")
+		c.forward(10 * time.Second)
+	}
+	d.Say("note")
+	task.End("loss %.2f", 0.5)
+	want := "stage 1 …\n" +
+		"  stage 1:  50 % · loss 1.25 · 20s left\n" +
+		"  stage 1: 100 % · loss 1.25 · 40s\n" +
+		"note\n" +
+		"✓ stage 1: loss 0.50 (50s)\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	if strings.Contains(out.String(), "\x1b") {
+		t.Error("escape sequences in plain output")
+	}
+}
+
+func TestTerminalRedrawsOneLine(t *testing.T) {
+	var out strings.Builder
+	c := newClock()
+	d := progress.New(&out, progress.Options{Terminal: true, Now: c.now, Width: func() int { return 60 }})
+	task := d.Start("eval")
+	c.forward(time.Second)
+	task.Update(30, 60, "tuned")
+	c.forward(time.Millisecond)
+	task.Update(31, 60, "too soon to be drawn")
+	c.forward(time.Second)
+	task.Update(45, 60, "a detail that is far too long for the line it stands on")
+	task.End("done")
+	lines := strings.Split(out.String(), "\r\x1b[K")
+	want := []string{"", "  eval  0s", "  eval  ████████████░░░░░░░░░░░░  50 % · tuned · 1s", "  eval  ██████████████████░░░░░░  75 % · a detail that is …", "✓ eval: done (2s)\n"}
+	if len(lines) != len(want) {
+		t.Fatalf("drawn %q", lines)
+	}
+	for i := range want {
+		if lines[i] != want[i] {
+			t.Errorf("drawing %d: got %q, want %q", i, lines[i], want[i])
+		}
+	}
+}
+
+func TestShort(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		8 * time.Second: "8s", 125 * time.Second: "2m05s", 70 * time.Minute: "1h10m", 1500 * time.Millisecond: "2s",
+	} {
+		if got := progress.Short(d); got != want {
+			t.Errorf("Short(%v) = %q, want %q", d, got, want)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package runs
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Journal is an append-only file of one JSON value a line. A line is on disk
+// when Append returns; a torn last line, left by a crash, is cut off when the
+// journal is opened again.
+type Journal struct {
+	f *os.File
+}
+
+// OpenJournal opens or makes the journal and calls each for every whole line
+// already in it.
+func OpenJournal(path string, each func(line []byte) error) (*Journal, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	end, err := replay(f, each)
+	if err == nil {
+		err = f.Truncate(end)
+	}
+	if err == nil {
+		_, err = f.Seek(end, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return &Journal{f}, nil
+}
+
+// replay reads whole lines and returns the offset behind the last one.
+func replay(r io.Reader, each func([]byte) error) (int64, error) {
+	var end int64
+	br := bufio.NewReader(r)
+	for {
+		line, err := br.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return end, nil
+		}
+		if err != nil {
+			return end, err
+		}
+		text := bytes.TrimRight(line, "\r\n")
+		if !json.Valid(text) {
+			if _, err := br.Peek(1); errors.Is(err, io.EOF) {
+				return end, nil
+			}
+			return end, fmt.Errorf("the line at byte %d is no JSON", end)
+		}
+		if err := each(text); err != nil {
+			return end, err
+		}
+		end += int64(len(line))
+	}
+}
+
+// Append writes v as one line and flushes it to disk.
+func (j *Journal) Append(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if _, err := j.f.Write(append(text, '\n')); err != nil {
+		return err
+	}
+	return j.f.Sync()
+}
+
+// Close closes the file.
+func (j *Journal) Close() error { return j.f.Close() }

@@ -1,0 +1,163 @@
+package runs_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"bbjtune/internal/fault"
+	"bbjtune/internal/runs"
+)
+
+var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := runs.WriteFile(path, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWriteWithLeavesNothingBehindOnFailure(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out.txt")
+	boom := errors.New("boom")
+	err := runs.WriteWith(path, func(w io.Writer) error {
+		if _, err := io.WriteString(w, "half"); err != nil {
+			return err
+		}
+		return boom
+	})
+	if !errors.Is(err, boom) {
+		t.Fatalf("err = %v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 0 {
+		t.Fatalf("left behind: %v %v", entries, err)
+	}
+}
+
+func TestOpenFinishOpen(t *testing.T) {
+	root := t.TempDir()
+	inputs := map[string]any{"recipe": "demo", "seed": 1}
+	d, m, err := runs.Open(root, "data", "demo", "test", inputs)
+	if err != nil || m != nil {
+		t.Fatalf("first open: %v %v", m, err)
+	}
+	write(t, d.File("a", "x.txt"), "hello")
+	if _, err := d.Finish(now, map[string]int{"rows": 3}, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	d, m, err = runs.Open(root, "data", "demo", "test", inputs)
+	if err != nil || m == nil {
+		t.Fatalf("second open: %v %v", m, err)
+	}
+	f, ok := m.Lookup("a/x.txt")
+	if !ok || f.Size != 5 || string(m.Result) == "" {
+		t.Errorf("manifest %+v", m)
+	}
+
+	t.Run("other inputs, other folder", func(t *testing.T) {
+		e, m, err := runs.Open(root, "data", "demo", "test", map[string]any{"recipe": "demo", "seed": 2})
+		if err != nil || m != nil || e.Path == d.Path {
+			t.Fatalf("%v %v %v", e, m, err)
+		}
+		e.Close()
+	})
+	t.Run("a missing output voids the manifest", func(t *testing.T) {
+		if err := os.Remove(d.File("a", "x.txt")); err != nil {
+			t.Fatal(err)
+		}
+		e, m, err := runs.Open(root, "data", "demo", "test", inputs)
+		if err != nil || m != nil {
+			t.Fatalf("%v %v", m, err)
+		}
+		defer e.Close()
+		if _, err := runs.ReadManifest(e.Path); fault.Hint(err) == "" {
+			t.Errorf("stale manifest still there: %v", err)
+		}
+	})
+}
+
+func TestOpenIsExclusive(t *testing.T) {
+	root := t.TempDir()
+	d, _, err := runs.Open(root, "data", "demo", "test", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	_, _, err = runs.Open(root, "data", "demo", "test", 1)
+	if err == nil || fault.Hint(err) == "" {
+		t.Fatalf("second open of unfinished work: %v", err)
+	}
+}
+
+func TestHashTreeIgnoresOrderAndSeesContent(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(a, "1"), "x")
+	write(t, filepath.Join(a, "d", "2"), "y")
+	write(t, filepath.Join(b, "d", "2"), "y")
+	write(t, filepath.Join(b, "1"), "x")
+	hash := func(dir string) string {
+		h, err := runs.HashTree(dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	if hash(a) != hash(b) {
+		t.Error("same trees, different hashes")
+	}
+	write(t, filepath.Join(b, "1"), "z")
+	if hash(a) == hash(b) {
+		t.Error("different trees, same hash")
+	}
+}
+
+func TestJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.jsonl")
+	open := func() (lines []string, j *runs.Journal, err error) {
+		j, err = runs.OpenJournal(path, func(l []byte) error { lines = append(lines, string(l)); return nil })
+		return
+	}
+	_, j, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []int{1, 2} {
+		if err := j.Append(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.Close()
+
+	// A crash in the middle of a write leaves a torn line.
+	for _, torn := range []string{`{"a":`, "{\"a\":\n"} {
+		text, _ := os.ReadFile(path)
+		os.WriteFile(path, append(text, torn...), 0o644)
+		lines, j, err := open()
+		if err != nil || strings.Join(lines, " ") != "1 2" {
+			t.Fatalf("after torn %q: %v %v", torn, lines, err)
+		}
+		j.Close()
+	}
+	_, j, _ = open()
+	j.Append(3)
+	j.Close()
+	if text, _ := os.ReadFile(path); string(text) != "1\n2\n3\n" {
+		t.Errorf("journal = %q", text)
+	}
+
+	os.WriteFile(path, []byte("1\nnot json\n2\n"), 0o644)
+	if _, _, err := open(); err == nil {
+		t.Error("damage in the middle went unnoticed")
+	}
+}

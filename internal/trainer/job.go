@@ -1,0 +1,182 @@
+package trainer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"bbjtune/internal/chat"
+	"bbjtune/internal/recipe"
+)
+
+// The jobs of the worker. Field by field they are what worker/jobs.py accepts;
+// a test holds the two against each other.
+type (
+	// ImportBase turns a base model into a Hugging Face folder.
+	ImportBase struct {
+		Protocol     int    `json:"protocol"`
+		Kind         string `json:"kind"`
+		Source       string `json:"source"`
+		Output       string `json:"output"`
+		ChatTemplate string `json:"chat_template"`
+	}
+
+	// Merge joins an adapter with its base model.
+	Merge struct {
+		Protocol     int    `json:"protocol"`
+		Kind         string `json:"kind"`
+		BaseModel    string `json:"base_model"`
+		Adapter      string `json:"adapter"`
+		Output       string `json:"output"`
+		ChatTemplate string `json:"chat_template"`
+	}
+
+	// Train runs one stage.
+	Train struct {
+		Protocol              int      `json:"protocol"`
+		Kind                  string   `json:"kind"`
+		Stage                 string   `json:"stage"`
+		Seed                  int      `json:"seed"`
+		BaseModel             string   `json:"base_model"`
+		AdapterIn             *string  `json:"adapter_in"`
+		Output                string   `json:"output"`
+		Train                 string   `json:"train"`
+		Valid                 string   `json:"valid"`
+		Format                string   `json:"format"`
+		ChatTemplate          string   `json:"chat_template"`
+		Loss                  string   `json:"loss"`
+		MaxLength             int      `json:"max_length"`
+		Overlong              string   `json:"overlong"`
+		Packing               string   `json:"packing"`
+		Epochs                float64  `json:"epochs"`
+		MaxSteps              *int     `json:"max_steps"`
+		LearningRate          float64  `json:"learning_rate"`
+		Scheduler             string   `json:"scheduler"`
+		WarmupRatio           float64  `json:"warmup_ratio"`
+		WeightDecay           float64  `json:"weight_decay"`
+		MaxGradNorm           float64  `json:"max_grad_norm"`
+		BatchSize             int      `json:"batch_size"`
+		GradientAccumulation  int      `json:"gradient_accumulation"`
+		EvalSteps             int      `json:"eval_steps"`
+		SaveSteps             int      `json:"save_steps"`
+		SaveTotalLimit        int      `json:"save_total_limit"`
+		LoggingSteps          int      `json:"logging_steps"`
+		Lora                  Lora     `json:"lora"`
+		NEFTuneAlpha          *float64 `json:"neftune_alpha"`
+		Quantization          string   `json:"quantization"`
+		DoubleQuant           bool     `json:"double_quant"`
+		Optimizer             string   `json:"optimizer"`
+		Precision             string   `json:"precision"`
+		Device                string   `json:"device"`
+		GradientCheckpointing bool     `json:"gradient_checkpointing"`
+		Threads               int      `json:"threads"`
+		GroupByLength         bool     `json:"group_by_length"`
+		EarlyStoppingPatience int      `json:"early_stopping_patience"`
+		Resume                bool     `json:"resume"`
+	}
+
+	// Lora is the adapter of a Train job.
+	Lora struct {
+		R               int      `json:"r"`
+		Alpha           int      `json:"alpha"`
+		Dropout         float64  `json:"dropout"`
+		Targets         any      `json:"targets"`
+		RSLoRA          bool     `json:"rslora"`
+		DoRA            bool     `json:"dora"`
+		ModulesToSave   []string `json:"modules_to_save"`
+		TrainStopTokens bool     `json:"train_stop_tokens"`
+	}
+)
+
+// TrainResult is what a Train job ends with.
+type TrainResult struct {
+	Adapter        string  `json:"adapter"`
+	Steps          int     `json:"steps"`
+	TrainLossFirst float64 `json:"train_loss_first"`
+	TrainLossLast  float64 `json:"train_loss_last"`
+	EvalLossFirst  float64 `json:"eval_loss_first"`
+	EvalLossLast   float64 `json:"eval_loss_last"`
+	BestEvalLoss   float64 `json:"best_eval_loss"`
+	Tokens         int     `json:"tokens"`
+	TrainedTokens  int     `json:"trained_tokens"`
+	Seconds        float64 `json:"seconds"`
+}
+
+// checkpointsKept bounds the disk that checkpoints take; the newest may be
+// torn, so at least two.
+const checkpointsKept = 2
+
+// Paths are the files of a stage.
+type Paths struct {
+	BaseModel, AdapterIn, Output, Train, Valid string
+}
+
+// NewTrain makes the job of one stage of a recipe; stage is 1 or 2.
+func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
+	s, name, format := r.Stage1, "stage1", "text"
+	loss := "full" // plain text has no prompt to leave out
+	if stage == 2 {
+		s, name, format = r.Stage2, "stage2", "messages"
+		loss = s.Loss
+	}
+	t := Train{
+		Protocol: Protocol, Kind: "train", Stage: name, Seed: r.Seed,
+		BaseModel: p.BaseModel, Output: p.Output, Train: p.Train, Valid: p.Valid,
+		Format: format, ChatTemplate: chat.Template, Loss: loss,
+		MaxLength: s.MaxLength, Overlong: s.Overlong, Packing: s.Packing,
+		Epochs: s.Epochs, LearningRate: s.LearningRate, Scheduler: s.Scheduler, WarmupRatio: s.WarmupRatio,
+		WeightDecay: s.WeightDecay, MaxGradNorm: s.MaxGradNorm,
+		BatchSize: s.BatchSize, GradientAccumulation: s.GradientAccumulation,
+		EvalSteps: s.EvalSteps, SaveSteps: s.SaveSteps, SaveTotalLimit: checkpointsKept, LoggingSteps: s.LoggingSteps,
+		Lora: Lora{
+			R: r.Lora.R, Alpha: r.Lora.Alpha, Dropout: r.Lora.Dropout, Targets: targets(r.Lora.Targets),
+			RSLoRA: r.Lora.RSLoRA, DoRA: r.Lora.DoRA, ModulesToSave: []string{}, TrainStopTokens: r.Lora.TrainStopTokens,
+		},
+		Quantization: r.Quantization, DoubleQuant: r.DoubleQuant, Optimizer: r.Optimizer,
+		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
+		GroupByLength: s.GroupByLength, EarlyStoppingPatience: s.EarlyStopping, Resume: true,
+	}
+	if p.AdapterIn != "" {
+		t.AdapterIn = &p.AdapterIn
+	}
+	if s.NEFTuneAlpha > 0 {
+		t.NEFTuneAlpha = &s.NEFTuneAlpha
+	}
+	return t
+}
+
+// targets is the word all-linear, or the list of layer names.
+func targets(list recipe.Targets) any {
+	if len(list) == 1 && list[0] == "all-linear" {
+		return list[0]
+	}
+	return list
+}
+
+// LogEntry is one line of a stage's training_log.jsonl: a training loss or a
+// validation loss at an optimizer step.
+type LogEntry struct {
+	Step         int      `json:"step"`
+	Epoch        float64  `json:"epoch"`
+	Loss         *float64 `json:"loss"`
+	EvalLoss     *float64 `json:"eval_loss"`
+	LearningRate *float64 `json:"learning_rate"`
+}
+
+// ReadLog reads the loss log that a finished stage leaves.
+func ReadLog(path string) ([]LogEntry, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var list []LogEntry
+	for line := range bytes.Lines(text) {
+		var e LogEntry
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", path, len(list)+1, err)
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}

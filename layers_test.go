@@ -1,0 +1,91 @@
+package bbjtune_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers holds, for every package of the module, the packages of the module
+// that it may import. A package that is not listed fails the test: whoever
+// adds one says here, and in ARCHITECTURE.md, where it stands.
+var layers = map[string][]string{
+	"cmd/bbjtune": {"internal/cli"},
+
+	"bbj/diag":       {},
+	"bbj/compile":    {"bbj/diag"},
+	"bbj/syntax":     {"bbj/diag"},
+	"bbj/generation": {"bbj/syntax"},
+	"bbj/check":      {"bbj/compile", "bbj/diag", "bbj/syntax"},
+
+	"internal/fault":      {},
+	"internal/nearest":    {},
+	"internal/stats":      {},
+	"internal/progress":   {},
+	"internal/proc":       {},
+	"internal/chat":       {},
+	"internal/answer":     {},
+	"internal/runs":       {"internal/fault"},
+	"internal/strictyaml": {"internal/fault", "internal/nearest"},
+	"internal/markdown":   {"internal/fault"},
+	"internal/corpus":     {"internal/fault"},
+	"internal/render":     {"bbj/diag"},
+	"internal/recipe":     {"internal/fault", "internal/strictyaml"},
+	"internal/example":    {"bbj/diag", "bbj/generation", "internal/fault", "internal/markdown", "internal/strictyaml"},
+	"internal/suite": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/example",
+		"internal/fault", "internal/markdown", "internal/strictyaml"},
+	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/chat", "internal/example", "internal/fault",
+		"internal/markdown"},
+	"internal/llm":         {"internal/chat", "internal/fault"},
+	"internal/eval":        {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
+	"internal/report":      {"bbj/diag", "internal/eval", "internal/stats", "internal/suite"},
+	"internal/pack":        {"internal/chat", "internal/fault"},
+	"internal/modelserver": {"internal/fault", "internal/proc"},
+	"internal/pyenv":       {"internal/fault", "internal/proc", "internal/runs"},
+	"internal/trainer":     {"internal/chat", "internal/fault", "internal/proc", "internal/recipe", "internal/runs"},
+	"worker":               {"internal/runs"},
+}
+
+// wiring are the packages that may import any other.
+var wiring = []string{"internal/cli"}
+
+func TestLayers(t *testing.T) {
+	const module = "bbjtune/"
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module)
+		seen[name] = true
+		allowed, listed := layers[name]
+		if !listed && !slices.Contains(wiring, name) && name != "bbjtune" {
+			t.Errorf("package %s is not listed in layers", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if inside, ok := strings.CutPrefix(imp, module); ok && !slices.Contains(allowed, inside) && !slices.Contains(wiring, name) {
+				t.Errorf("%s imports %s, which its layer does not allow", name, inside)
+			}
+		}
+	}
+	for name := range layers {
+		if !seen[name] {
+			t.Errorf("layers lists %s, which does not exist", name)
+		}
+	}
+}

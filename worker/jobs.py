@@ -1,0 +1,249 @@
+"""What a job may hold, and how a job can fail."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+PROTOCOL = 1
+
+
+class BadInput(Exception):
+    """Something the user gave is wrong. The message is one lower-case sentence, the hint says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class NanLoss(Exception):
+    """Loss or weights are no longer finite."""
+
+
+# The keys of a job. A check returns what was expected, or "" when the value is fine.
+
+Check = Callable[[Any], str]
+
+
+def text(value: Any) -> str:
+    return "" if isinstance(value, str) and value else "a string"
+
+
+def flag(value: Any) -> str:
+    return "" if isinstance(value, bool) else "true or false"
+
+
+def number(low: float, above: bool = False) -> Check:
+    def check(value: Any) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        ok = is_number and (value > low if above else value >= low)
+        return "" if ok else f"a number {'above' if above else 'of at least'} {low:g}"
+
+    return check
+
+
+def whole(low: int) -> Check:
+    def check(value: Any) -> str:
+        ok = isinstance(value, int) and not isinstance(value, bool) and value >= low
+        return "" if ok else f"a whole number of at least {low}"
+
+    return check
+
+
+def share(value: Any) -> str:
+    return "" if not number(0)(value) and value < 1 else "a number from 0 to below 1"
+
+
+def one_of(*names: str) -> Check:
+    return lambda value: "" if value in names else "one of " + ", ".join(names)
+
+
+def optional(check: Check) -> Check:
+    return lambda value: "" if value is None else check(value) and check(value) + " or null"
+
+
+def names(value: Any) -> str:
+    return "" if isinstance(value, list) and all(not text(name) for name in value) else "a list of names"
+
+
+def targets(value: Any) -> str:
+    return "" if value == "all-linear" or (value and not names(value)) else 'a list of module names or "all-linear"'
+
+
+DTYPE = one_of("float32", "bfloat16", "float16")
+
+LORA: dict[str, Check] = {
+    "r": whole(1),
+    "alpha": number(0, above=True),
+    "dropout": share,
+    "targets": targets,
+    "rslora": flag,
+    "dora": flag,
+    "modules_to_save": names,
+    "train_stop_tokens": flag,
+}
+
+
+def lora(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "an object"
+    check_keys(value, LORA, {}, "lora.")
+    return ""
+
+
+KINDS: dict[str, dict[str, Check]] = {
+    "import_base": {"source": text, "output": text},
+    "merge": {"base_model": text, "adapter": text, "output": text},
+    "train": {
+        "stage": one_of("stage1", "stage2"),
+        "seed": whole(0),
+        "base_model": text,
+        "adapter_in": optional(text),
+        "output": text,
+        "train": text,
+        "valid": text,
+        "format": one_of("text", "messages"),
+        "chat_template": optional(text),
+        "loss": one_of("completion", "full"),
+        "max_length": whole(2),
+        "overlong": one_of("drop", "truncate", "split"),
+        "packing": one_of("none", "bfd"),
+        "epochs": number(0, above=True),
+        "max_steps": optional(whole(1)),
+        "learning_rate": number(0, above=True),
+        "scheduler": text,
+        "warmup_ratio": share,
+        "weight_decay": number(0),
+        "max_grad_norm": number(0),
+        "batch_size": whole(1),
+        "gradient_accumulation": whole(1),
+        "eval_steps": whole(0),
+        "save_steps": whole(0),
+        "save_total_limit": whole(1),
+        "logging_steps": whole(1),
+        "lora": lora,
+        "neftune_alpha": optional(number(0)),
+        "quantization": one_of("none", "nf4"),
+        "double_quant": flag,
+        "optimizer": text,
+        "precision": one_of("auto", "fp32", "bf16"),
+        "device": one_of("auto", "cpu", "cuda", "mps"),
+        "gradient_checkpointing": flag,
+        "threads": whole(0),
+        "group_by_length": flag,
+        "early_stopping_patience": whole(0),
+        "resume": flag,
+    },
+}
+
+# Keys that may be left out, with the value they then have.
+DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
+    "import_base": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
+    "merge": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
+    "train": {
+        "attention": (one_of("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"), "auto"),
+        "keep": (one_of("best", "last"), "best"),
+    },
+}
+
+
+def check_job(job: Any) -> dict[str, Any]:
+    """The job with its defaults filled in, or BadInput that names the key."""
+    if not isinstance(job, dict):
+        raise BadInput("a job is a JSON object")
+    if job.get("protocol") != PROTOCOL:
+        raise BadInput(
+            f"this worker speaks protocol {PROTOCOL}, the job speaks {job.get('protocol')}",
+            "use the worker that came with the program",
+        )
+    kind = job.get("kind")
+    if kind not in KINDS:
+        raise BadInput(f"unknown kind of job {kind!r}, expected one of {', '.join(KINDS)}")
+    head: dict[str, Check] = {"protocol": whole(1), "kind": text}
+    check_keys(job, head | KINDS[kind], {key: check for key, (check, _) in DEFAULTS[kind].items()}, "")
+    filled = {key: value for key, (_, value) in DEFAULTS[kind].items()} | job
+    if kind == "train":
+        check_train(filled)
+    return filled
+
+
+def check_keys(values: dict[str, Any], needed: dict[str, Check], possible: dict[str, Check], prefix: str) -> None:
+    known = needed | possible
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            raise BadInput(f"unknown key {prefix}{key} in the job", f"did you mean {prefix}{near[0]}?" if near else "")
+    for key in needed:
+        if key not in values:
+            raise BadInput(f"missing key {prefix}{key} in the job")
+    for key, value in values.items():
+        expected = known[key](value)
+        if expected:
+            raise BadInput(f"key {prefix}{key} must be {expected}, found {value!r}")
+
+
+def check_train(job: dict[str, Any]) -> None:
+    """Settings that are each fine but contradict one another."""
+    if job["format"] == "messages" and not job["chat_template"]:
+        raise BadInput("format messages needs a chat_template")
+    if job["format"] == "messages" and job["overlong"] == "split":
+        raise BadInput("overlong split would part a question from its answer", "set overlong to drop or truncate")
+    if job["early_stopping_patience"] and not job["eval_steps"]:
+        raise BadInput("early_stopping_patience needs eval_steps above 0")
+
+
+# Failures. The libraries wrap system errors in exceptions of their own, so the whole chain of causes is read.
+
+
+@dataclass
+class Failure:
+    kind: str  # bad_input, out_of_memory, no_space, nan_loss, missing_package, internal
+    message: str
+    hint: str
+
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+NO_SPACE = ("no space left on device", "disk quota exceeded", "not enough space on the disk", "os error 28)")
+
+
+def classify(error: Exception) -> Failure:
+    chain = list(causes(error))
+    said = " ".join(str(cause).lower() for cause in chain)
+    if isinstance(error, BadInput):
+        return Failure("bad_input", error.message, error.hint)
+    if isinstance(error, NanLoss):
+        return Failure("nan_loss", str(error), "lower learning_rate, or set max_grad_norm to 1.0")
+    if any(is_full_disk(cause) for cause in chain) or any(phrase in said for phrase in NO_SPACE):
+        return Failure("no_space", "the disk is full", "free some space; with resume the work goes on where it was")
+    if any(isinstance(cause, MemoryError) for cause in chain) or any(phrase in said for phrase in OUT_OF_MEMORY):
+        return Failure(
+            "out_of_memory",
+            "the memory does not suffice",
+            "lower batch_size (and raise gradient_accumulation) or max_length, or set gradient_checkpointing",
+        )
+    for cause in chain:
+        if isinstance(cause, ImportError):
+            name = cause.name or first_line(cause)
+            return Failure("missing_package", f"the python package {name} is missing", "install the pinned requirements")
+    return Failure("internal", f"{type(error).__name__}: {first_line(error)}", "the worker's log holds the details")
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def is_full_disk(error: BaseException) -> bool:
+    full = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    return isinstance(error, OSError) and error.errno in full
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0]

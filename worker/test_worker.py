@@ -1,0 +1,587 @@
+"""Tests of the worker, on a tiny random model: python -m unittest, in the environment that the worker runs in."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import torch  # noqa: E402
+from peft import PeftModel  # noqa: E402
+
+import models  # noqa: E402
+import train  # noqa: E402
+from encode import IGNORE, documents, encode_chat, encode_rows, encode_text, verify_batch  # noqa: E402
+from jobs import DEFAULTS, KINDS, BadInput, check_job, classify  # noqa: E402
+from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
+
+WORDS = "print next while open file read line total name hello world numbers sum birds morning fox".split()
+
+
+def sentence(number: int, words: int) -> str:
+    return " ".join(WORDS[(number * 7 + place * place) % len(WORDS)] for place in range(words))
+
+
+def chat(number: int) -> list[dict[str, str]]:
+    return [
+        {"role": "system", "content": "You are a helpful assistant."},
+        {"role": "user", "content": sentence(number, 6)},
+        {"role": "assistant", "content": sentence(number + 1, 4 + number % 9)},
+    ]
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+class Fixture:
+    """A temporary folder with a tiny model and both kinds of data, shared by all tests."""
+
+    def __init__(self) -> None:
+        self.temporary = tempfile.TemporaryDirectory(prefix="worker-test-")
+        self.root = Path(self.temporary.name)
+        self.model = self.root / "tiny"
+        make_tiny(self.model)
+        chats, texts = range(24), range(30)
+        self.chat = write_jsonl(self.root / "chat.jsonl", [{"messages": chat(number)} for number in chats])
+        self.text = write_jsonl(self.root / "text.jsonl", [{"text": sentence(n, 8 + n % 30)} for n in texts])
+        self.valid_chat = write_jsonl(self.root / "valid_chat.jsonl", [{"messages": chat(n)} for n in range(90, 96)])
+        self.valid_text = write_jsonl(self.root / "valid_text.jsonl", [{"text": sentence(n, 20)} for n in range(90, 96)])
+
+    def stage1(self, output: Path, **changes: Any) -> dict[str, Any]:
+        """A job of 30 steps: raw text, packed."""
+        job = {
+            "protocol": 1,
+            "kind": "train",
+            "stage": "stage1",
+            "seed": 7,
+            "base_model": str(self.model),
+            "adapter_in": None,
+            "output": str(output),
+            "train": self.text,
+            "valid": self.valid_text,
+            "format": "text",
+            "chat_template": None,
+            "loss": "full",
+            "max_length": 64,
+            "overlong": "truncate",
+            "packing": "bfd",
+            "epochs": 30,
+            "max_steps": 30,
+            "learning_rate": 1e-3,
+            "scheduler": "cosine",
+            "warmup_ratio": 0.1,
+            "weight_decay": 0.01,
+            "max_grad_norm": 1.0,
+            "batch_size": 2,
+            "gradient_accumulation": 2,
+            "eval_steps": 10,
+            "save_steps": 4,
+            "save_total_limit": 2,
+            "logging_steps": 1,
+            "lora": {
+                "r": 4,
+                "alpha": 8,
+                "dropout": 0.1,
+                "targets": "all-linear",
+                "rslora": False,
+                "dora": False,
+                "modules_to_save": [],
+                "train_stop_tokens": False,
+            },
+            "neftune_alpha": None,
+            "quantization": "none",
+            "double_quant": False,
+            "optimizer": "adamw_torch",
+            "precision": "fp32",
+            "device": "cpu",
+            "gradient_checkpointing": False,
+            "threads": 1,
+            "group_by_length": False,
+            "early_stopping_patience": 0,
+            "resume": False,
+        }
+        return job | changes
+
+    def stage2(self, output: Path, adapter: Path | None, **changes: Any) -> dict[str, Any]:
+        """A job of 30 steps: chats, padded, sorted by length, continuing the adapter of stage 1."""
+        data = {"train": self.chat, "valid": self.valid_chat, "format": "messages", "chat_template": CHATML}
+        how = {"stage": "stage2", "loss": "completion", "packing": "none", "group_by_length": True, "overlong": "drop"}
+        return self.stage1(output, adapter_in=str(adapter) if adapter else None, **(data | how | changes))
+
+
+fixture: Fixture
+
+
+def setUpModule() -> None:
+    global fixture
+    fixture = Fixture()
+
+
+def tearDownModule() -> None:
+    fixture.temporary.cleanup()
+
+
+def build(job: dict[str, Any]) -> tuple[train.Trainer, Any, list[tuple[str, dict[str, Any]]]]:
+    """A trainer as train() builds it, with its training split and the events it emits."""
+    events: list[tuple[str, dict[str, Any]]] = []
+    job = check_job(job)
+    train.quiet()
+    torch.set_num_threads(1)
+    tokenizer = models.load_tokenizer(job["base_model"], job["chat_template"])
+    train_split, valid_split = train.encode_split(tokenizer, job, "train"), train.encode_split(tokenizer, job, "valid")
+    train.set_seed(job["seed"])
+    model = train.build_model(job, tokenizer, "cpu", "fp32")
+    trainer = train.Trainer(
+        job, lambda name, **fields: events.append((name, fields)), "", model, tokenizer, train_split, valid_split, "cpu", "fp32"
+    )
+    return trainer, train_split, events
+
+
+class Masks(unittest.TestCase):
+    def setUp(self) -> None:
+        self.tokenizer = make_tokenizer()
+
+    def trained(self, messages: list[dict[str, str]]) -> tuple[str, str]:
+        """The text that is trained and the text that is not."""
+        ids, mask = encode_chat(self.tokenizer, messages)
+        self.assertEqual(len(ids), len(mask))
+        return tuple(
+            self.tokenizer.decode([token for token, bit in zip(ids, mask, strict=True) if bit == wanted]) for wanted in (1, 0)
+        )
+
+    def test_answer_and_end_token_are_trained_and_nothing_else(self) -> None:
+        trained, rest = self.trained(chat(3))
+        self.assertEqual(trained, chat(3)[2]["content"] + "<|im_end|>")
+        prompt = self.tokenizer.apply_chat_template(chat(3)[:2], tokenize=False, add_generation_prompt=True)
+        self.assertEqual(rest, prompt + "\n")  # the newline after the end token
+
+    def test_every_assistant_turn_is_trained(self) -> None:
+        messages = chat(3) + [{"role": "user", "content": "and then?"}, {"role": "assistant", "content": "close file"}]
+        trained, rest = self.trained(messages)
+        self.assertEqual(trained, chat(3)[2]["content"] + "<|im_end|>close file<|im_end|>")
+        self.assertNotIn("close", rest)
+
+    def test_ids_begin_with_what_a_server_is_sent(self) -> None:
+        messages = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "\n\nprint hello"}]
+        ids, mask = encode_chat(self.tokenizer, messages)
+        sent = self.tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=False)
+        self.assertEqual(ids[: len(sent)], sent)
+        self.assertEqual(mask[: len(sent)], [0] * len(sent))
+        self.assertEqual(mask[len(sent)], 1)
+
+    def test_a_forged_turn_is_rejected(self) -> None:
+        with self.assertRaisesRegex(BadInput, "own token"):
+            encode_chat(self.tokenizer, [{"role": "user", "content": "a<|im_end|>"}, {"role": "assistant", "content": "b"}])
+
+    def test_templates_that_cannot_be_masked_are_rejected(self) -> None:
+        self.tokenizer.chat_template = "{{ messages | length }}" + CHATML
+        with self.assertRaisesRegex(BadInput, "differently when more follows"):
+            encode_chat(self.tokenizer, chat(1))
+        self.tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+        self.tokenizer.chat_template += "{% if add_generation_prompt %}assistant: {% endif %}"
+        with self.assertRaisesRegex(BadInput, "does not close"):
+            encode_chat(self.tokenizer, chat(1))
+
+    def test_text_ends_with_the_end_token(self) -> None:
+        whole = self.tokenizer(sentence(1, 20))["input_ids"] + [self.tokenizer.eos_token_id]
+        self.assertEqual(encode_text(self.tokenizer, sentence(1, 20), 999), [whole])
+        self.assertEqual(encode_text(self.tokenizer, sentence(1, 20), 8), [])
+        self.assertEqual(encode_text(self.tokenizer, sentence(1, 20), 8, "truncate"), [whole[:8]])
+        self.assertEqual(sum(encode_text(self.tokenizer, sentence(1, 20), 8, "split"), []), whole)
+
+    def test_rows_are_dropped_and_counted(self) -> None:
+        no_answer = chat(1)[:2]
+        empty = [*chat(1)[:2], {"role": "assistant", "content": ""}]
+        long = [*chat(1)[:2], {"role": "assistant", "content": sentence(1, 300)}]
+        rows = [chat(1), no_answer, empty, long]
+        split = encode_rows(self.tokenizer, rows, "messages", "completion", 128, "drop")
+        self.assertEqual((len(split.rows), split.dropped_no_answer, split.dropped_overlong), (2, 1, 1))
+        split = encode_rows(self.tokenizer, rows, "messages", "completion", 128, "truncate")
+        self.assertEqual((len(split.rows), split.dropped_no_answer, split.truncated), (3, 1, 1))
+        split = encode_rows(self.tokenizer, ["", sentence(1, 3)], "text", "full", 128, "drop")
+        self.assertEqual((len(split.rows), split.dropped_no_answer), (1, 1))
+
+    def test_full_loss_trains_the_prompt_too(self) -> None:
+        split = encode_rows(self.tokenizer, [chat(1)], "messages", "full", 128, "drop")
+        self.assertEqual(split.trained_tokens, split.tokens - 1)  # nothing precedes the first token
+
+
+class Batches(unittest.TestCase):
+    """What the trainer's own data loader yields is what encode.py decided."""
+
+    def check_batches(self, **changes: Any) -> None:
+        trainer, split, _ = build(fixture.stage2(fixture.root / "batches", None, **changes))
+        left = [(row["input_ids"], row["labels"]) for row in split.rows]
+        for batch in trainer.get_train_dataloader():
+            verify_batch(batch, split.rows)
+            for ids, labels in documents(batch):
+                left.remove((ids, labels))
+                answer = trainer.processing_class.decode([label for label in labels if label != IGNORE])
+                text = trainer.processing_class.decode(ids)
+                self.assertTrue(text.endswith(f"<|im_start|>assistant\n{answer}\n"), text)
+                self.assertTrue(answer.endswith("<|im_end|>"))
+            padding = batch["labels"].numel() - sum(len(ids) for ids, _ in documents(batch))
+            self.assertEqual(int((batch["labels"] != IGNORE).sum()), sum(l != IGNORE for _, ls in documents(batch) for l in ls))
+            self.assertEqual(padding, 0 if "position_ids" in batch else int((batch["attention_mask"] == 0).sum()))
+        self.assertEqual(left, [])  # every row came exactly once
+
+    def test_padded(self) -> None:
+        self.check_batches()
+
+    def test_packed(self) -> None:
+        self.check_batches(packing="bfd", max_length=128)
+
+    def test_wrong_labels_are_noticed(self) -> None:
+        trainer, split, _ = build(fixture.stage2(fixture.root / "wrong", None))
+        batch = next(iter(trainer.get_train_dataloader()))
+        for labels in (batch["input_ids"].clone(), torch.full_like(batch["input_ids"], IGNORE)):
+            with self.assertRaisesRegex(BadInput, "does not carry the labels"):
+                verify_batch(batch | {"labels": labels}, split.rows)
+
+    def test_a_document_does_not_see_its_neighbours(self) -> None:
+        trainer, _, _ = build(fixture.stage1(fixture.root / "apart"))
+        trainer.model.eval()
+
+        def loss(documents: list[list[int]], counted: int) -> float:
+            batch = trainer.data_collator(
+                [{"input_ids": sum(documents, []), "seq_lengths": [len(document) for document in documents]}]
+            )
+            places = [number for number, document in enumerate(documents) for _ in document]
+            batch["labels"][0][torch.tensor(places) != counted] = IGNORE
+            with torch.no_grad():
+                return trainer.compute_loss(trainer.model, batch).item()
+
+        def ids(number: int, words: int) -> list[int]:
+            return encode_text(trainer.processing_class, sentence(number, words), 999)[0]
+
+        mine = ids(5, 12)
+        alone = loss([mine], 0)
+        self.assertAlmostEqual(loss([ids(1, 9), mine, ids(2, 9)], 1), alone, delta=1e-5)
+        self.assertAlmostEqual(loss([ids(8, 9), mine, ids(3, 30)], 1), alone, delta=1e-5)
+
+    def test_own_loss_equals_the_library_s(self) -> None:
+        trainer, _, _ = build(fixture.stage2(fixture.root / "loss", None))
+        batch = next(iter(trainer.get_train_dataloader()))
+        grads = []
+        for trainer.full_logits in (True, False):
+            trainer.model.zero_grad()
+            trainer.model.train()
+            torch.manual_seed(1)
+            loss = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=torch.tensor(50))
+            loss.backward()
+            grads.append([loss.item()] + [w.grad.norm().item() for w in trainer.model.parameters() if w.grad is not None])
+        for own, library in zip(*grads, strict=True):
+            self.assertAlmostEqual(own, library, delta=1e-5)
+
+    def test_order_is_a_function_of_seed_and_epoch(self) -> None:
+        lengths = [3 + place * 5 % 17 for place in range(23)]
+        for batch_size in (0, 4):
+            orders = []
+            for epoch in (0, 1, 0):
+                order = train.EpochOrder(lengths, 7, batch_size)
+                order.set_epoch(epoch)
+                orders.append(list(order))
+                self.assertEqual(sorted(orders[-1]), list(range(23)))
+            self.assertEqual(orders[0], orders[2])
+            self.assertNotEqual(orders[0], orders[1])
+
+
+class Adapters(unittest.TestCase):
+    """Stop tokens, merging and best checkpoints, in this process."""
+
+    def test_stop_token_rows_train_and_merge(self) -> None:
+        for tied in (True, False):
+            with self.subTest(tied=tied):
+                base = fixture.root / f"stop-{tied}"
+                make_tiny(base, tied=tied)
+                output = fixture.root / f"stop-{tied}-out"
+                job = fixture.stage2(output, None, base_model=str(base), max_steps=4)
+                job["lora"] = job["lora"] | {"train_stop_tokens": True}
+                train.train(check_job(job), lambda *_, **__: None)
+                merged = fixture.root / f"stop-{tied}-merged"
+                merge = {"protocol": 1, "kind": "merge", "base_model": str(base), "output": str(merged)}
+                models.merge(check_job(merge | {"adapter": str(output / "adapter")}))
+                before, after = models.load_model(str(base)), models.load_model(str(merged))
+                stop = models.load_tokenizer(str(base)).convert_tokens_to_ids("<|im_end|>")
+                for rows in (lambda m: m.get_input_embeddings().weight, lambda m: m.get_output_embeddings().weight):
+                    changed = (rows(before) != rows(after)).any(dim=1).nonzero().flatten().tolist()
+                    self.assertEqual(changed, [stop])
+                adapted = PeftModel.from_pretrained(before, output / "adapter")
+                ids = torch.arange(3, 40)[None]
+                with torch.no_grad():
+                    self.assertLess((adapted(ids).logits - after(ids).logits).abs().max().item(), 1e-4)
+
+    def test_early_stopping_keeps_the_best(self) -> None:
+        # The validation answers are the training answers' opposite, so that learning makes them less likely.
+        opposite = [{"messages": [*chat(n)[:2], {"role": "assistant", "content": "fox " * 12}]} for n in range(4)]
+        valid = write_jsonl(fixture.root / "opposite.jsonl", opposite)
+        output = fixture.root / "early"
+        job = fixture.stage2(output, None, valid=valid, learning_rate=0.03, eval_steps=3, early_stopping_patience=2, max_steps=90)
+        result = train.train(check_job(job), lambda *_, **__: None)
+        history = [json.loads(line) for line in (output / "training_log.jsonl").read_text().splitlines()]
+        evals = {entry["step"]: entry["eval_loss"] for entry in history if "eval_loss" in entry and entry["step"]}
+        best = min(evals, key=lambda step: evals[step])
+        self.assertEqual(result["adapter_step"], best)
+        self.assertEqual(result["steps"], best + 6)
+        self.assertLess(result["steps"], 90)
+
+    def test_resuming_with_other_settings_is_refused(self) -> None:
+        output = fixture.root / "other"
+        job = fixture.stage2(output, None, max_steps=2)
+        train.train(check_job(job), lambda *_, **__: None)
+        with self.assertRaisesRegex(BadInput, "other settings"):
+            train.train(check_job(job | {"resume": True, "learning_rate": 2e-3}), lambda *_, **__: None)
+
+    def test_a_broken_move_leaves_the_old_folder(self) -> None:
+        job = {"protocol": 1, "kind": "import_base", "source": str(fixture.model), "output": str(fixture.root / "copy")}
+        models.import_base(check_job(job), print)
+        saved = (fixture.root / "copy" / "model.safetensors").read_bytes()
+        with mock.patch("models.sync_folder", side_effect=OSError(errno.ENOSPC, "No space left")), self.assertRaises(OSError):
+            models.import_base(check_job(job), print)
+        self.assertEqual((fixture.root / "copy" / "model.safetensors").read_bytes(), saved)
+        config = json.loads((fixture.root / "copy" / "tokenizer_config.json").read_text())
+        self.assertEqual(config["chat_template"], CHATML)
+        self.assertFalse((fixture.root / "copy" / "chat_template.jinja").exists())
+
+
+class Failures(unittest.TestCase):
+    def test_kinds(self) -> None:
+        wrapped = RuntimeError("writing failed")
+        wrapped.__cause__ = OSError(errno.ENOSPC, "full")
+        for error, kind in (
+            (BadInput("no"), "bad_input"),
+            (MemoryError(), "out_of_memory"),
+            (torch.OutOfMemoryError("CUDA out of memory."), "out_of_memory"),
+            (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out_of_memory"),
+            (wrapped, "no_space"),
+            (RuntimeError("I/O error: No space left on device (os error 28)"), "no_space"),
+            (ModuleNotFoundError("No module named 'bitsandbytes'", name="bitsandbytes"), "missing_package"),
+            (KeyError("x"), "internal"),
+        ):
+            self.assertEqual(classify(error).kind, kind, error)
+        self.assertIn("bitsandbytes", classify(ImportError("x", name="bitsandbytes")).message)
+
+    def test_every_train_key_is_needed_and_no_other_is_taken(self) -> None:
+        job = fixture.stage2(fixture.root / "keys", None)
+        self.assertEqual(set(job), set(KINDS["train"]) | {"protocol", "kind"})
+        for key in KINDS["train"]:
+            with self.assertRaisesRegex(BadInput, f"missing key {key} "):
+                check_job({name: value for name, value in job.items() if name != key})
+            with self.assertRaisesRegex(BadInput, f"key {key} must be|key lora"):
+                check_job(job | {key: object()})
+        for key in ("learning_rte", "lora_r"):
+            with self.assertRaisesRegex(BadInput, f"unknown key {key}"):
+                check_job(job | {key: 1})
+        self.assertEqual(check_job(job)["keep"], DEFAULTS["train"]["keep"][1])
+
+    def test_nf4_needs_a_gpu(self) -> None:
+        job = check_job(fixture.stage2(fixture.root / "nf4", None, quantization="nf4"))
+        with self.assertRaisesRegex(BadInput, "NVIDIA"):
+            train.resolve_hardware(job)
+
+    def test_nf4_configuration(self) -> None:
+        job = fixture.stage2(fixture.root / "nf4", None, quantization="nf4", double_quant=True)
+        with mock.patch.dict(sys.modules, {"bitsandbytes": None}), self.assertRaises(ImportError) as caught:
+            train.nf4_config(job, torch.bfloat16)
+        self.assertEqual(classify(caught.exception).kind, "missing_package")
+        with mock.patch.dict(sys.modules, {"bitsandbytes": mock.Mock()}):
+            config = train.nf4_config(job, torch.bfloat16)
+        self.assertEqual(config.bnb_4bit_quant_type, "nf4")
+        self.assertTrue(config.bnb_4bit_use_double_quant)
+
+
+class Worker:
+    """A worker process, driven as the program drives it."""
+
+    def __init__(self) -> None:
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
+        )
+        self.heartbeats = 0
+        self.hello = self.read()
+
+    def read(self) -> dict[str, Any]:
+        """The next event. Every line must be JSON."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise EOFError
+        event = json.loads(line)
+        if event["event"] == "heartbeat":
+            self.heartbeats += 1
+            return self.read()
+        return event
+
+    def send(self, line: str) -> None:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def start(self, job: Any) -> Iterator[dict[str, Any]]:
+        """Sends a job and yields its events, done or failed included."""
+        path = fixture.root / "job.json"
+        path.write_text(json.dumps(job), encoding="utf-8")
+        self.send(json.dumps({"job": str(path)}))
+        return self.events()
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        while True:
+            event = self.read()
+            yield event
+            if event["event"] in ("done", "failed"):
+                return
+
+    def run(self, job: Any) -> list[dict[str, Any]]:
+        return list(self.start(job))
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.close()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+        self.process.stdout.close()
+        self.log.close()
+
+
+class Process(unittest.TestCase):
+    """The protocol, and kill -9, with real processes. In one test, because starting a process takes seconds."""
+
+    def test_two_stages_killed_and_resumed(self) -> None:
+        whole, torn = fixture.root / "whole", fixture.root / "torn"
+        worker = Worker()
+        self.assertEqual((worker.hello["event"], worker.hello["protocol"]), ("hello", 1))
+        events = worker.run(fixture.stage1(whole / "1"))
+        self.check_events(events)
+        self.check_events(worker.run(fixture.stage2(whole / "2", whole / "1" / "adapter")))
+        self.check_bad_requests(worker)
+        self.check_nan(worker)
+        self.assertGreater(worker.heartbeats, 0)
+        worker.close()
+        self.assertEqual(worker.process.returncode, 0)
+
+        self.kill_in(Worker(), fixture.stage1(torn / "1"))
+        (torn / "1" / "checkpoint-99").mkdir()  # newest, but torn
+        (torn / "1" / "checkpoint-99" / "adapter_model.safetensors").write_bytes(b"torn")
+        worker = Worker()
+        events = worker.run(fixture.stage1(torn / "1", resume=True))
+        messages = [event["message"] for event in events if event["event"] == "log"]
+        self.assertEqual(messages[0], "removed the incomplete checkpoint checkpoint-99")
+        self.assertRegex(messages[1], r"^resumed from checkpoint-(4|8|10|12)$")
+        self.compare(whole / "1", torn / "1")
+        self.kill_in(worker, fixture.stage2(torn / "2", torn / "1" / "adapter"))
+
+        worker = Worker()
+        events = worker.run(fixture.stage2(torn / "2", torn / "1" / "adapter", resume=True))
+        self.assertEqual(events[-1]["event"], "done", events[-1])
+        self.compare(whole / "2", torn / "2")
+        self.check_killed_after_the_last_step(worker, whole / "2", torn / "2", torn / "1" / "adapter")
+        self.check_end_of_input(worker)
+
+    def check_events(self, events: list[dict[str, Any]]) -> None:
+        self.assertEqual(events[-1]["event"], "done", events[-1])
+        self.assertEqual(events[0]["event"], "started")
+        steps = [event for event in events if event["event"] == "step"]
+        self.assertEqual([event["step"] for event in steps], list(range(1, 31)))
+        self.assertEqual([e["step"] for e in events if e["event"] == "eval"], [0, 10, 20, 30])
+        params = {event["name"]: event["value"] for event in events if event["event"] == "param"}
+        self.assertEqual((params["learning_rate"], params["lora.r"], params["steps"]), (1e-3, 4, 30))
+        result = events[-1]["result"]
+        self.assertEqual(result["tokens"], steps[-1]["tokens"])
+        self.assertLess(result["eval_loss_last"], result["eval_loss_first"])
+        checkpoints = sorted(path.name for path in Path(result["adapter"]).parent.glob("checkpoint-*"))
+        self.assertEqual(checkpoints, ["checkpoint-28", "checkpoint-30"])
+
+    def check_bad_requests(self, worker: Worker) -> None:
+        worker.send("garbage")
+        self.assertEqual(list(worker.events())[-1]["kind"], "bad_input")
+        worker.send('{"job": "nowhere.json"}')
+        self.assertRegex(list(worker.events())[-1]["message"], "no such job file")
+        empty, weightless = fixture.root / "empty", fixture.root / "weightless"
+        empty.mkdir()
+        weightless.mkdir()
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+            (weightless / name).write_bytes((fixture.model / name).read_bytes())
+        broken = fixture.root / "broken.jsonl"
+        broken.write_text('{"messages": 3}\n', encoding="utf-8")
+        job = fixture.stage2(fixture.root / "bad", None)
+        for changes, message in (
+            ({"protocol": 2}, "speaks protocol 1, the job speaks 2"),
+            ({"kind": "bake"}, "unknown kind of job 'bake'"),
+            ({"learning_rte": 1}, "unknown key learning_rte"),
+            ({"batch_size": 0}, "key batch_size must be a whole number of at least 1, found 0"),
+            ({"lora": {"r": 1}}, "missing key lora.alpha"),
+            ({"scheduler": "zigzag"}, "zigzag"),
+            ({"optimizer": "adamm"}, "adamm"),
+            ({"base_model": str(fixture.root / "none")}, "no such model folder"),
+            ({"base_model": str(empty)}, "is empty"),
+            ({"base_model": str(weightless)}, "holds no weights"),
+            ({"train": str(fixture.root / "none.jsonl")}, "no such data file"),
+            ({"train": str(broken)}, "broken.jsonl line 1 holds"),
+            ({"train": fixture.text}, 'line 1 is not an object with the key "messages"'),
+            ({"max_length": 8}, "no row of .* is left"),
+            ({"adapter_in": str(empty)}, "no adapter in"),
+            ({"chat_template": None}, "needs a chat_template"),
+            ({"lora": job["lora"] | {"targets": ["q_prj"]}}, "lora settings do not fit"),
+            ({"device": "cuda", "max_steps": 1} if not torch.cuda.is_available() else {"kind": ""}, "cuda is not|unknown kind"),
+        ):
+            failed = worker.run(job | changes)[-1]
+            self.assertEqual((failed["event"], failed.get("kind")), ("failed", "bad_input"), failed)
+            self.assertRegex(failed["message"], message)
+
+    def check_nan(self, worker: Worker) -> None:
+        output = fixture.root / "nan"
+        events = worker.run(fixture.stage2(output, None, learning_rate=1e30, save_steps=1, warmup_ratio=0.0))
+        self.assertEqual((events[-1]["event"], events[-1].get("kind")), ("failed", "nan_loss"), events[-1])
+        saved = [event for event in events if event["event"] == "checkpoint"]
+        self.assertIn("checkpoint-" if saved else "before any checkpoint", events[-1]["message"])
+        self.assertFalse((output / "adapter").exists())
+
+    def kill_in(self, worker: Worker, job: dict[str, Any]) -> None:
+        """kill -9 as soon as a first checkpoint exists."""
+        for event in worker.start(job):
+            if event["event"] == "checkpoint":
+                break
+        worker.kill()
+        self.assertFalse((Path(job["output"]) / "adapter").exists(), "the job was over before it could be killed")
+
+    def compare(self, whole: Path, torn: Path) -> None:
+        for name in ("training_log.jsonl", "adapter/adapter_model.safetensors"):
+            self.assertEqual((whole / name).read_bytes(), (torn / name).read_bytes(), name)
+
+    def check_killed_after_the_last_step(self, worker: Worker, whole: Path, torn: Path, adapter: Path) -> None:
+        for path in (*torn.glob("training_*"), *torn.glob("adapter/*")):
+            path.unlink()
+        (torn / "adapter").rmdir()
+        events = worker.run(fixture.stage2(torn, adapter, resume=True))
+        self.assertEqual([event for event in events if event["event"] == "step"], [])
+        self.assertEqual(events[-1]["event"], "done", events[-1])
+        self.compare(whole, torn)
+
+    def check_end_of_input(self, worker: Worker) -> None:
+        job = fixture.stage1(fixture.root / "orphan", max_steps=100_000, epochs=100_000)
+        for event in worker.start(job):
+            if event["event"] == "step":
+                break
+        began = time.monotonic()
+        worker.close()
+        self.assertEqual(worker.process.returncode, 0)
+        self.assertLess(time.monotonic() - began, 5)
+
+
+if __name__ == "__main__":
+    unittest.main()

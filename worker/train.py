@@ -1,0 +1,609 @@
+"""The train job: one stage of LoRA training with TRL's loop, from JSONL files to an adapter folder.
+
+Read from the top: train() is the whole story, and what it calls follows in the order of use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+import transformers
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import BitsAndBytesConfig, PreTrainedTokenizerBase, TrainerCallback, set_seed
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.utils import is_flash_attn_2_available
+from trl import SFTConfig, SFTTrainer
+
+from encode import IGNORE, Encoded, encode_chat, encode_rows, read_rows, verify_batch
+from jobs import BadInput, NanLoss
+from models import (
+    Emit,
+    check_adapter,
+    fresh_partial,
+    load_model,
+    load_tokenizer,
+    publish,
+    report_environment,
+    sync_folder,
+    write_json,
+    write_text,
+)
+
+Job = dict[str, Any]
+
+
+def train(job: Job, emit: Emit) -> dict[str, Any]:
+    """Runs one stage and returns the result of the done event."""
+    started = time.monotonic()
+    quiet()
+    device, precision = resolve_hardware(job)
+    report_environment(emit, device, precision, job["threads"])
+
+    tokenizer = load_tokenizer(job["base_model"], job["chat_template"])
+    train_split = encode_split(tokenizer, job, "train")
+    valid_split = encode_split(tokenizer, job, "valid")
+    # Short next to short: a validation batch is then nearly free of padding, and its order does not matter.
+    valid_split.rows.sort(key=lambda row: len(row["input_ids"]))
+
+    output = Path(job["output"])
+    output.mkdir(parents=True, exist_ok=True)
+    fingerprint = fingerprint_of(job, train_split, valid_split)
+    checkpoint = find_checkpoint(output, fingerprint, emit) if job["resume"] else discard_checkpoints(output)
+
+    set_seed(job["seed"])  # before the adapter is initialised, so that every job starts from the same numbers
+    model = build_model(job, tokenizer, device, precision)
+    trainer = Trainer(job, emit, fingerprint, model, tokenizer, train_split, valid_split, device, precision)
+    report_data(emit, "train", train_split, trainer.train_dataset, job)
+    report_data(emit, "valid", valid_split, trainer.eval_dataset, job)
+    for loader, split in ((trainer.get_train_dataloader(), train_split), (trainer.get_eval_dataloader(), valid_split)):
+        verify_batch(next(iter(loader)), split.rows)
+    config = report_params(job, emit, trainer, tokenizer, device, precision)
+
+    set_seed(job["seed"])  # whatever the preparation drew is forgotten
+    trainer.run(checkpoint)
+    return finish(job, trainer, config, train_split, time.monotonic() - started)
+
+
+def quiet() -> None:
+    transformers.utils.logging.set_verbosity_warning()
+    transformers.utils.logging.disable_progress_bar()
+    datasets.utils.logging.disable_progress_bar()
+
+
+def resolve_hardware(job: Job) -> tuple[str, str]:
+    """(device, precision) with every auto resolved, or BadInput where the machine lacks what was asked for."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    device = job["device"]
+    if device == "auto":
+        device = next(name for name, here in present.items() if here)
+    if not present[device]:
+        raise BadInput(f"device {device} is not available on this machine", "set device to auto or cpu")
+    if job["quantization"] == "nf4" and device != "cuda":
+        raise BadInput("quantization nf4 needs an NVIDIA GPU", "set quantization to none")
+    precision = job["precision"]
+    if precision == "auto":
+        # bf16 on a CPU is slower than fp32, and its support on MPS is partial.
+        precision = "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return device, precision
+
+
+def encode_split(tokenizer: PreTrainedTokenizerBase, job: Job, split: str) -> Encoded:
+    rows = read_rows(job[split], job["format"])
+    encoded = encode_rows(tokenizer, rows, job["format"], job["loss"], job["max_length"], job["overlong"])
+    if not encoded.rows:
+        raise BadInput(
+            f"no row of {job[split]} is left to train on: {len(rows)} read, {encoded.dropped_overlong} longer than "
+            f"max_length {job['max_length']}, {encoded.dropped_no_answer} without a trained token",
+            "raise max_length, or look at the data",
+        )
+    return encoded
+
+
+# Where a job finds files may change between two starts, and so may the number of threads; the rest may not.
+PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads")
+
+
+def fingerprint_of(job: Job, *splits: Encoded) -> str:
+    """Identifies settings and data, so that a checkpoint is never continued with others."""
+    settings = {key: value for key, value in job.items() if key not in PLACES}
+    content = json.dumps([settings, *(split.rows for split in splits)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+# Checkpoints. complete.json is written last; a folder without it is what a crash left behind.
+
+
+def find_checkpoint(output: Path, fingerprint: str, emit: Emit) -> Path | None:
+    """The newest complete checkpoint. Torn ones are removed."""
+    newest = None
+    for folder in checkpoints(output):
+        if not (folder / "complete.json").is_file():
+            emit("log", level="warning", message=f"removed the incomplete checkpoint {folder.name}")
+            shutil.rmtree(folder)
+            continue
+        newest = folder
+    if newest and read_complete(newest)["fingerprint"] != fingerprint:
+        raise BadInput(
+            "the checkpoints in the output folder were made with other settings or data",
+            "set resume to false to start anew, or choose another output folder",
+        )
+    return newest
+
+
+def discard_checkpoints(output: Path) -> None:
+    for folder in checkpoints(output):
+        shutil.rmtree(folder)
+
+
+def checkpoints(output: Path) -> list[Path]:
+    """All checkpoint folders, oldest step first."""
+    return sorted(output.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
+
+
+def read_complete(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "complete.json").read_text(encoding="utf-8"))
+
+
+# The model
+
+
+def build_model(job: Job, tokenizer: PreTrainedTokenizerBase, device: str, precision: str) -> PeftModel:
+    """The base model with a trainable adapter: a new one, or adapter_in continued."""
+    options: dict[str, Any] = {
+        "dtype": torch.bfloat16 if precision == "bf16" else torch.float32,
+        "attn_implementation": resolve_attention(job, device),
+    }
+    if job["quantization"] == "nf4":
+        options |= {"quantization_config": nf4_config(job, options["dtype"]), "device_map": {"": 0}}
+    model = load_model(job["base_model"], **options)
+    model.config.use_cache = False
+    if job["adapter_in"]:
+        check_same_lora(job, check_adapter(job["adapter_in"]))
+        return PeftModel.from_pretrained(model, job["adapter_in"], is_trainable=True)
+    try:
+        return get_peft_model(model, lora_config(job, model, tokenizer))
+    except ValueError as error:
+        raise BadInput(f"the lora settings do not fit the model: {str(error).splitlines()[0]}") from error
+
+
+def resolve_attention(job: Job, device: str) -> str:
+    """Packed rows are kept apart by a mask that sdpa computes in full; flash attention skips what is masked."""
+    if job["attention"] != "auto":
+        return job["attention"]
+    return "flash_attention_2" if device == "cuda" and is_flash_attn_2_available() else "sdpa"
+
+
+def nf4_config(job: Job, dtype: torch.dtype) -> BitsAndBytesConfig:
+    import bitsandbytes  # noqa: F401  a missing package is named here, not deep inside the loading code
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=job["double_quant"],
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def lora_config(job: Job, model: Any, tokenizer: PreTrainedTokenizerBase) -> LoraConfig:
+    lora = job["lora"]
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora["r"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        target_modules=lora["targets"],
+        use_rslora=lora["rslora"],
+        use_dora=lora["dora"],
+        modules_to_save=lora["modules_to_save"] or None,
+        trainable_token_indices=stop_token_rows(job, model, tokenizer) if lora["train_stop_tokens"] else None,
+    )
+
+
+def stop_token_rows(job: Job, model: Any, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
+    """The embedding rows of the token that ends a turn, which base models such as Qwen2.5 never trained.
+
+    Where input and output embeddings are tied, peft carries the input's rows over; elsewhere both are named.
+    """
+    stop = tokenizer.eos_token_id
+    if job["chat_template"]:
+        ids, mask = encode_chat(tokenizer, [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
+        stop = max((place, token) for place, (token, bit) in enumerate(zip(ids, mask, strict=True)) if bit)[1]
+    layers = [model.get_input_embeddings()]
+    if not model.config.tie_word_embeddings:
+        layers.append(model.get_output_embeddings())
+    return {name.rpartition(".")[2]: [stop] for name, module in model.named_modules() if any(module is x for x in layers)}
+
+
+def check_same_lora(job: Job, found: dict[str, Any]) -> None:
+    """An adapter that is continued keeps its shape; a job that asks for another one is mistaken."""
+    asked = {
+        "r": job["lora"]["r"],
+        "lora_alpha": job["lora"]["alpha"],
+        "use_rslora": job["lora"]["rslora"],
+        "use_dora": job["lora"]["dora"],
+    }
+    for key, value in asked.items():
+        if found[key] != value:
+            raise BadInput(f"adapter_in has {key} {found[key]}, the job asks for {value}", "give both stages the same lora")
+    if bool(found.get("trainable_token_indices")) != job["lora"]["train_stop_tokens"]:
+        raise BadInput("adapter_in and the job disagree about train_stop_tokens", "give both stages the same lora")
+
+
+# The loop
+
+
+class Trainer(SFTTrainer):
+    """TRL's trainer for collating, packing and the loop; order, loss, evaluation and checkpoints are stated here."""
+
+    def __init__(
+        self,
+        job: Job,
+        emit: Emit,
+        fingerprint: str,
+        model: PeftModel,
+        tokenizer: PreTrainedTokenizerBase,
+        train_split: Encoded,
+        valid_split: Encoded,
+        device: str,
+        precision: str,
+    ) -> None:
+        self.job = job
+        self.emit = emit
+        self.fingerprint = fingerprint
+        self.tokens = 0  # real tokens seen, without padding
+        self.trained_tokens = 0
+        self.seconds = 0.0  # of training, over all starts
+        super().__init__(
+            model=model,
+            args=sft_config(job, device, precision),
+            train_dataset=Dataset.from_list(train_split.rows),
+            eval_dataset=Dataset.from_list(valid_split.rows),
+            processing_class=tokenizer,
+            callbacks=[Flow(self)],
+        )
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+        self.full_logits = device != "cuda" and not scales_logits(model.config)
+
+    def run(self, checkpoint: Path | None) -> None:
+        if checkpoint:
+            complete = read_complete(checkpoint)
+            self.tokens, self.trained_tokens = complete["tokens"], complete["trained_tokens"]
+            self.seconds = complete["seconds"]
+            self.emit("log", level="info", message=f"resumed from {checkpoint.name}")
+            if complete["finished"]:  # killed after the last step: nothing is left to train
+                self.state = type(self.state).load_from_json(str(checkpoint / "trainer_state.json"))
+                return
+        self.args.eval_on_start = checkpoint is None  # the history of a resumed run already begins with it
+        self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochOrder:
+        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
+        return EpochOrder(lengths, self.job["seed"], self.job["batch_size"] if self.job["group_by_length"] else 0)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        mask = inputs.get("attention_mask")
+        self.tokens += int(inputs["input_ids"].numel() if mask is None else mask.sum())
+        self.trained_tokens += int((inputs["labels"] != IGNORE).sum())
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if not torch.isfinite(loss):
+            raise self.nan_loss(f"the loss became {loss.item()} at step {self.state.global_step + 1}")
+        return loss
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean negative log-likelihood of the trained tokens.
+
+        TRL's fused head is made for GPUs: elsewhere it scores every position, prompts included, and computes the
+        logits again in the backward pass. On the CPU the logits of the trained positions alone are cheaper.
+        """
+        if not self.full_logits:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        labels = inputs["labels"][:, 1:]
+        trained = labels != IGNORE
+        base = model.get_base_model()
+        with self.accelerator.autocast():
+            hidden = base.base_model(**{k: v for k, v in inputs.items() if k != "labels"}, use_cache=False)[0][:, :-1]
+            logits = base.get_output_embeddings()(hidden[trained])
+        total = torch.nn.functional.cross_entropy(logits.float(), labels[trained], reduction="sum")
+        return total / (trained.sum() if num_items_in_batch is None else num_items_in_batch)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Validation loss over tokens. The library averages over batches, so its value moves with the batch size."""
+        self.model.eval()
+        total, tokens = 0.0, 0
+        for batch in self.get_eval_dataloader():
+            count = int((batch["labels"][:, 1:] != IGNORE).sum())
+            with torch.no_grad(), self.compute_loss_context_manager():
+                total += self.compute_loss(self.model, self._prepare_inputs(batch)).item() * count
+            tokens += count
+        metrics = {"eval_loss": total / tokens, "eval_tokens": tokens}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Keeps what is the same after a resume; timings go out as events alone."""
+        self._metrics["train"].clear()
+        self._metrics["eval"].clear()
+        entry = {key: value for key, value in logs.items() if key in ("loss", "learning_rate", "grad_norm", "eval_loss", "eval_tokens")}
+        if not entry:
+            return
+        if "loss" in entry:
+            entry["tokens"] = self.tokens
+        entry = {"epoch": round(self.state.epoch or 0.0, 6), **entry, "step": self.state.global_step}
+        self.state.log_history.append(entry)
+        self.control = self.callback_handler.on_log(self.args, self.state, self.control, entry)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Saves, flushes, then writes complete.json, and only then removes what is no longer needed."""
+        if not all(torch.isfinite(weight).all() for weight in self.model.parameters() if weight.requires_grad):
+            raise self.nan_loss(f"a weight became infinite or undefined by step {self.state.global_step}")
+        super()._save_checkpoint(model, trial)
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        sync_folder(folder)
+        write_json(
+            folder / "complete.json",
+            {
+                "step": self.state.global_step,
+                "tokens": self.tokens,
+                "trained_tokens": self.trained_tokens,
+                "seconds": round(self.seconds, 3),
+                "finished": self.control.should_training_stop,
+                "fingerprint": self.fingerprint,
+            },
+        )
+        best = best_eval(self.state.log_history)
+        kept = checkpoints(folder.parent)[-self.job["save_total_limit"] :]
+        for old in checkpoints(folder.parent):
+            if old not in kept and not (best and old.name == f"checkpoint-{best['step']}"):
+                shutil.rmtree(old)
+        self.emit("checkpoint", step=self.state.global_step, path=str(folder))
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """The card is the program's business: it knows the data and the evaluation."""
+
+    def nan_loss(self, what: str) -> NanLoss:
+        good = [folder.name for folder in checkpoints(Path(self.args.output_dir)) if (folder / "complete.json").is_file()]
+        return NanLoss(f"{what}; the last good checkpoint is {good[-1]}" if good else f"{what}, before any checkpoint")
+
+
+class EpochOrder(torch.utils.data.Sampler[int]):
+    """The order of the rows: a function of seed and epoch alone, so that a resumed epoch goes on as it began.
+
+    With a batch_size, rows of like length share a batch (less padding) while the batches stay in random order.
+    """
+
+    def __init__(self, lengths: list[int], seed: int, batch_size: int) -> None:
+        self.lengths = lengths
+        self.seed = seed
+        self.batch_size = batch_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator).tolist()
+        if not self.batch_size:
+            return iter(order)
+        # The jitter keeps the same rows from meeting in every epoch.
+        jitter = (0.9 + 0.2 * torch.rand(len(order), generator=generator)).tolist()
+        order.sort(key=lambda row: self.lengths[row] * jitter[row])
+        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        short = batches.pop() if len(batches[-1]) < self.batch_size else []  # last, or it would shift all others
+        shuffled = torch.randperm(len(batches), generator=generator).tolist()
+        return iter([row for batch in shuffled for row in batches[batch]] + short)
+
+
+class Flow(TrainerCallback):
+    """Tells the program what happens, and decides when to evaluate, save and stop beyond the fixed intervals."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.began = 0.0
+        self.timed_tokens = 0
+        self.timed_seconds = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.timed_tokens = self.trainer.tokens
+        self.trainer.emit("param", name="steps", value=state.max_steps)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.began = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        spent = time.monotonic() - self.began
+        self.timed_seconds += spent
+        self.trainer.seconds += spent
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+        if "eval_loss" in logs:
+            self.trainer.emit("eval", step=logs["step"], loss=logs["eval_loss"], tokens=logs["eval_tokens"])
+            return
+        speed = (logs["tokens"] - self.timed_tokens) / max(self.timed_seconds, 1e-9)
+        self.timed_tokens, self.timed_seconds = logs["tokens"], 0.0
+        self.trainer.emit("step", steps=state.max_steps, tokens_per_s=round(speed, 1), **logs)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A new best is saved where it was measured, so that the best adapter is always a complete checkpoint."""
+        best = best_eval(state.log_history)
+        if not best:
+            return
+        if best["step"] == state.global_step:
+            control.should_save = True
+        patience = self.trainer.job["early_stopping_patience"]
+        since = sum("eval_loss" in entry and entry["step"] > best["step"] for entry in state.log_history)
+        if patience and since >= patience:
+            self.trainer.emit("log", level="info", message=f"stopped early: no better since step {best['step']}")
+            control.should_training_stop = control.should_save = True
+
+
+def best_eval(history: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The evaluation with the lowest loss, the first of equals; the one before training does not count."""
+    evals = [entry for entry in history if "eval_loss" in entry and entry["step"] > 0]
+    return min(evals, key=lambda entry: entry["eval_loss"]) if evals else None
+
+
+def scales_logits(config: Any) -> bool:
+    """Models that scale or cap their logits after the head (Gemma, Granite, Cohere) need TRL's own loss."""
+    names = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
+    return any(getattr(config.get_text_config(), name, None) is not None for name in names)
+
+
+def sft_config(job: Job, device: str, precision: str) -> SFTConfig:
+    never = sys.maxsize
+    try:
+        return SFTConfig(
+            output_dir=job["output"],
+            seed=job["seed"],
+            use_cpu=device == "cpu",
+            bf16=precision == "bf16",
+            num_train_epochs=job["epochs"],
+            max_steps=job["max_steps"] or -1,
+            per_device_train_batch_size=job["batch_size"],
+            per_device_eval_batch_size=job["batch_size"],
+            gradient_accumulation_steps=job["gradient_accumulation"],
+            learning_rate=job["learning_rate"],
+            lr_scheduler_type=job["scheduler"],
+            warmup_steps=job["warmup_ratio"],  # below 1 it is a share of all steps
+            weight_decay=job["weight_decay"],
+            max_grad_norm=job["max_grad_norm"],
+            optim=job["optimizer"],
+            neftune_noise_alpha=job["neftune_alpha"] or None,
+            activation_checkpointing=job["gradient_checkpointing"],
+            max_length=job["max_length"],
+            packing=job["packing"] == "bfd",
+            packing_strategy="bfd",
+            eval_strategy="steps",
+            eval_steps=job["eval_steps"] or never,
+            save_strategy="steps",
+            save_steps=job["save_steps"] or never,
+            save_total_limit=None,  # the library would remove the old checkpoint before the new one is marked complete
+            logging_strategy="steps",
+            logging_steps=job["logging_steps"],
+            logging_nan_inf_filter=False,  # it would replace a NaN by the mean of the losses before it
+            dataloader_pin_memory=device == "cuda",
+            report_to=[],
+            disable_tqdm=True,
+        )
+    except ValueError as error:
+        raise BadInput(f"the training settings are not valid: {str(error).splitlines()[0]}") from error
+
+
+# Reports
+
+
+def report_data(emit: Emit, split: str, encoded: Encoded, dataset: Any, job: Job) -> None:
+    packed = {}
+    if job["packing"] != "none":
+        efficiency = encoded.tokens / (len(dataset) * job["max_length"])
+        packed = {"packed_sequences": len(dataset), "packing_efficiency": round(efficiency, 4)}
+    emit(
+        "data",
+        split=split,
+        rows=len(encoded.rows),
+        tokens=encoded.tokens,
+        trained_tokens=encoded.trained_tokens,
+        dropped_overlong=encoded.dropped_overlong,
+        dropped_no_answer=encoded.dropped_no_answer,
+        truncated=encoded.truncated,
+        longest=encoded.longest,
+        **packed,
+    )
+
+
+# What is left at the library's defaults and still shapes the result.
+LIBRARY = ("adam_beta1", "adam_beta2", "adam_epsilon", "label_smoothing_factor", "loss_type", "average_tokens_across_devices")
+
+
+def report_params(
+    job: Job, emit: Emit, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, device: str, precision: str
+) -> dict[str, Any]:
+    """Every hyperparameter as it really is, one event each, and the whole for training_config.json."""
+    lora = trainer.model.peft_config["default"]
+    config = {key: value for key, value in job.items() if key not in ("protocol", "kind", "lora", "resume")}
+    config |= {f"lora.{key}": value for key, value in job["lora"].items()}
+    config |= {name: getattr(trainer.args, name) for name in LIBRARY}
+    config |= {
+        "device": device,
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+        "attention": trainer.model.config._attn_implementation,
+        "effective_batch": job["batch_size"] * job["gradient_accumulation"],
+        "lora.modules": sorted(lora.target_modules),
+        "lora.trainable_tokens": lora.trainable_token_indices or {},
+        "parameters": sum(weight.numel() for weight in trainer.model.parameters()),
+        "trainable_parameters": sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad),
+        "eos_token": tokenizer.eos_token,
+        "pad_token": tokenizer.pad_token,
+    }
+    for name, value in config.items():
+        emit("param", name=name, value=value)
+    return config
+
+
+def finish(job: Job, trainer: Trainer, config: dict[str, Any], split: Encoded, seconds: float) -> dict[str, Any]:
+    """Writes log, configuration and adapter (the adapter last: with it the stage is complete)."""
+    output, history = Path(job["output"]), trainer.state.log_history
+    best = best_eval(history)
+    last = checkpoints(output)[-1]
+    source = output / f"checkpoint-{best['step']}" if job["keep"] == "best" and best else last
+    log = "".join(json.dumps(entry) + "\n" for entry in history)
+    write_text(output / "training_log.jsonl", log)
+    write_json(output / "training_config.json", config | {"steps": trainer.state.max_steps})
+    partial = fresh_partial(output / "adapter")
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copyfile(source / name, partial / name)
+    publish(partial, output / "adapter")
+
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    evals = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    return {
+        "adapter": str(output / "adapter"),
+        "adapter_step": read_complete(source)["step"],
+        "steps": trainer.state.global_step,
+        "train_loss_first": losses[0],
+        "train_loss_last": losses[-1],
+        "eval_loss_first": evals[0],
+        "eval_loss_last": evals[-1],
+        "best_eval_loss": best["eval_loss"] if best else math.nan,
+        "tokens": trainer.tokens,
+        "trained_tokens": trainer.trained_tokens,
+        "train_seconds": round(trainer.seconds, 3),
+        "seconds": round(seconds, 3),
+        "peak_memory_mb": peak_memory_mb(config["device"]),
+        "dropped_overlong": split.dropped_overlong,
+        "dropped_no_answer": split.dropped_no_answer,
+        "truncated": split.truncated,
+    }
+
+
+def peak_memory_mb(device: str) -> int | None:
+    """Of the GPU, or of this process (over all its jobs); Windows' Python cannot say."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() // 2**20
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
