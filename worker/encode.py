@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ class Encoded:
 def read_rows(path: str, kind: str) -> list[Any]:
     """The texts or message lists of a JSONL file, in file order."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8").split("\n")  # splitlines would split inside strings, at NEL
     except FileNotFoundError:
         raise BadInput(f"no such data file: {path}") from None
     except UnicodeDecodeError:
@@ -73,12 +74,18 @@ def check_row(row: Any, kind: str) -> Any:
     if not isinstance(messages, list) or not messages:
         raise BadInput('holds "messages" that are not a list with at least one message')
     for message in messages:
-        if not isinstance(message, dict) or message.get("role") not in ROLES or not isinstance(message.get("content"), str):
+        if (
+            not isinstance(message, dict)
+            or message.get("role") not in ROLES
+            or not isinstance(message.get("content"), str)
+        ):
             raise BadInput(f'holds a message without a "role" of {", ".join(ROLES)} and a "content" string')
     return messages
 
 
-def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int, overlong: str = "drop") -> list[list[int]]:
+def encode_text(
+    tokenizer: PreTrainedTokenizerBase, text: str, max_length: int, overlong: str = "drop"
+) -> list[list[int]]:
     """The ids of a document followed by the end-of-sequence token, as one sequence of at most max_length ids.
 
     A longer document gives [] (drop), its beginning (truncate), or consecutive pieces (split).
@@ -220,4 +227,4 @@ def documents(batch: dict[str, Any]) -> list[tuple[list[int], list[int]]]:
         return [(row[:n], label[:n]) for row, label, n in zip(ids, labels, lengths, strict=True)]
     places = batch["position_ids"][0].tolist()
     starts = [place for place, position in enumerate(places) if position == 0] + [len(places)]
-    return [(ids[0][a:b], labels[0][a:b]) for a, b in zip(starts, starts[1:], strict=False)]
+    return [(ids[0][a:b], labels[0][a:b]) for a, b in pairwise(starts)]

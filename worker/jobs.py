@@ -228,7 +228,9 @@ def classify(error: Exception) -> Failure:
     for cause in chain:
         if isinstance(cause, ImportError):
             name = cause.name or first_line(cause)
-            return Failure("missing_package", f"the python package {name} is missing", "install the pinned requirements")
+            return Failure(
+                "missing_package", f"the python package {name} is missing", "install the pinned requirements"
+            )
     return Failure("internal", f"{type(error).__name__}: {first_line(error)}", "the worker's log holds the details")
 
 

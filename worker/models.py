@@ -21,14 +21,16 @@ from jobs import BadInput
 
 Emit = Callable[..., None]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CHAT_TOKENS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
-PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "tokenizers", "safetensors", "bitsandbytes")
+ALL_THREADS = torch.get_num_threads()  # one for each core that this process may use, as torch counts them
+PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "tokenizers", "bitsandbytes")
 
 
 def report_environment(emit: Emit, device: str, precision: str, threads: int = 0) -> None:
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or ALL_THREADS)
     versions = {name: version(name) for name in PACKAGES if importlib.util.find_spec(name)}
     device_name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
     emit(
@@ -90,7 +92,9 @@ def merge(job: dict[str, Any]) -> dict[str, Any]:
     return {"output": job["output"], "parameters": merged.num_parameters(), "dtype": job["dtype"]}
 
 
-def load_tokenizer(source: str, chat_template: str | None = None, gguf_file: str | None = None) -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    source: str, chat_template: str | None = None, gguf_file: str | None = None
+) -> PreTrainedTokenizerBase:
     check_source(source)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **({"gguf_file": gguf_file} if gguf_file else {}))
@@ -108,7 +112,8 @@ def load_tokenizer(source: str, chat_template: str | None = None, gguf_file: str
 
 def load_model(source: str, **options: Any) -> PreTrainedModel:
     check_source(source)
-    if Path(source).is_dir() and "gguf_file" not in options and not any((Path(source) / name).exists() for name in WEIGHTS):
+    folder = Path(source)
+    if folder.is_dir() and "gguf_file" not in options and not any((folder / name).exists() for name in WEIGHTS):
         raise BadInput(f"the model folder {source} holds no weights", "it should hold model.safetensors")
     try:
         return AutoModelForCausalLM.from_pretrained(source, **options)
@@ -171,14 +176,12 @@ def tidy_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
 
     added = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
     special = {token["content"] for token in added if token["special"]}
-    used = [token for token in (tokenizer.eos_token, "<|im_start|>", "<|im_end|>", "<|endoftext|>") if is_used(tokenizer, token)]
-    missing = [token for token in used if token not in special]
-    if missing:
-        raise BadInput(f"the tokenizer does not mark {', '.join(missing)} as special", "its tokenizer.json is damaged")
-
-
-def is_used(tokenizer: PreTrainedTokenizerBase, token: str) -> bool:
-    return token == tokenizer.eos_token or token in tokenizer.get_vocab() or token in (tokenizer.chat_template or "")
+    needed = {tokenizer.eos_token, *(token for token in CHAT_TOKENS if token in tokenizer.get_vocab())}
+    if needed - special:
+        raise BadInput(
+            f"the tokenizer does not mark {', '.join(sorted(needed - special))} as special",
+            "its tokenizer.json is damaged",
+        )
 
 
 # Writing: a folder appears under its final name complete or not at all.

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn, TextIO
 
 
 def main() -> None:
@@ -62,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def fail(protocol, kind: str, message: str) -> None:
+def fail(protocol: TextIO, kind: str, message: str) -> NoReturn:
     print(json.dumps({"event": "failed", "kind": kind, "message": message}), file=protocol, flush=True)
     os._exit(1)
 

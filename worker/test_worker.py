@@ -10,6 +10,7 @@ import tempfile
 import time
 import unittest
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,7 +27,7 @@ from encode import IGNORE, documents, encode_chat, encode_rows, encode_text, ver
 from jobs import DEFAULTS, KINDS, BadInput, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
 
-WORDS = "print next while open file read line total name hello world numbers sum birds morning fox".split()
+WORDS = ["print", "next", "while", "open", "file", "read", "line", "total", "name", "hello", "world", "sum", "fox"]
 
 
 def sentence(number: int, words: int) -> str:
@@ -58,7 +59,9 @@ class Fixture:
         self.chat = write_jsonl(self.root / "chat.jsonl", [{"messages": chat(number)} for number in chats])
         self.text = write_jsonl(self.root / "text.jsonl", [{"text": sentence(n, 8 + n % 30)} for n in texts])
         self.valid_chat = write_jsonl(self.root / "valid_chat.jsonl", [{"messages": chat(n)} for n in range(90, 96)])
-        self.valid_text = write_jsonl(self.root / "valid_text.jsonl", [{"text": sentence(n, 20)} for n in range(90, 96)])
+        self.valid_text = write_jsonl(
+            self.root / "valid_text.jsonl", [{"text": sentence(n, 20)} for n in range(90, 96)]
+        )
 
     def stage1(self, output: Path, **changes: Any) -> dict[str, Any]:
         """A job of 30 steps: raw text, packed."""
@@ -134,20 +137,9 @@ def tearDownModule() -> None:
     fixture.temporary.cleanup()
 
 
-def build(job: dict[str, Any]) -> tuple[train.Trainer, Any, list[tuple[str, dict[str, Any]]]]:
-    """A trainer as train() builds it, with its training split and the events it emits."""
-    events: list[tuple[str, dict[str, Any]]] = []
-    job = check_job(job)
-    train.quiet()
-    torch.set_num_threads(1)
-    tokenizer = models.load_tokenizer(job["base_model"], job["chat_template"])
-    train_split, valid_split = train.encode_split(tokenizer, job, "train"), train.encode_split(tokenizer, job, "valid")
-    train.set_seed(job["seed"])
-    model = train.build_model(job, tokenizer, "cpu", "fp32")
-    trainer = train.Trainer(
-        job, lambda name, **fields: events.append((name, fields)), "", model, tokenizer, train_split, valid_split, "cpu", "fp32"
-    )
-    return trainer, train_split, events
+def build(job: dict[str, Any]) -> train.Trainer:
+    """A trainer as train() builds it."""
+    return train.Trainer(train.prepare(check_job(job), lambda *_, **__: None))
 
 
 class Masks(unittest.TestCase):
@@ -159,7 +151,8 @@ class Masks(unittest.TestCase):
         ids, mask = encode_chat(self.tokenizer, messages)
         self.assertEqual(len(ids), len(mask))
         return tuple(
-            self.tokenizer.decode([token for token, bit in zip(ids, mask, strict=True) if bit == wanted]) for wanted in (1, 0)
+            self.tokenizer.decode([token for token, bit in zip(ids, mask, strict=True) if bit == wanted])
+            for wanted in (1, 0)
         )
 
     def test_answer_and_end_token_are_trained_and_nothing_else(self) -> None:
@@ -169,7 +162,7 @@ class Masks(unittest.TestCase):
         self.assertEqual(rest, prompt + "\n")  # the newline after the end token
 
     def test_every_assistant_turn_is_trained(self) -> None:
-        messages = chat(3) + [{"role": "user", "content": "and then?"}, {"role": "assistant", "content": "close file"}]
+        messages = [*chat(3), {"role": "user", "content": "and then?"}, {"role": "assistant", "content": "close file"}]
         trained, rest = self.trained(messages)
         self.assertEqual(trained, chat(3)[2]["content"] + "<|im_end|>close file<|im_end|>")
         self.assertNotIn("close", rest)
@@ -184,7 +177,9 @@ class Masks(unittest.TestCase):
 
     def test_a_forged_turn_is_rejected(self) -> None:
         with self.assertRaisesRegex(BadInput, "own token"):
-            encode_chat(self.tokenizer, [{"role": "user", "content": "a<|im_end|>"}, {"role": "assistant", "content": "b"}])
+            encode_chat(
+                self.tokenizer, [{"role": "user", "content": "a<|im_end|>"}, {"role": "assistant", "content": "b"}]
+            )
 
     def test_templates_that_cannot_be_masked_are_rejected(self) -> None:
         self.tokenizer.chat_template = "{{ messages | length }}" + CHATML
@@ -200,7 +195,7 @@ class Masks(unittest.TestCase):
         self.assertEqual(encode_text(self.tokenizer, sentence(1, 20), 999), [whole])
         self.assertEqual(encode_text(self.tokenizer, sentence(1, 20), 8), [])
         self.assertEqual(encode_text(self.tokenizer, sentence(1, 20), 8, "truncate"), [whole[:8]])
-        self.assertEqual(sum(encode_text(self.tokenizer, sentence(1, 20), 8, "split"), []), whole)
+        self.assertEqual(list(chain(*encode_text(self.tokenizer, sentence(1, 20), 8, "split"))), whole)
 
     def test_rows_are_dropped_and_counted(self) -> None:
         no_answer = chat(1)[:2]
@@ -223,10 +218,10 @@ class Batches(unittest.TestCase):
     """What the trainer's own data loader yields is what encode.py decided."""
 
     def check_batches(self, **changes: Any) -> None:
-        trainer, split, _ = build(fixture.stage2(fixture.root / "batches", None, **changes))
-        left = [(row["input_ids"], row["labels"]) for row in split.rows]
+        trainer = build(fixture.stage2(fixture.root / "batches", None, **changes))
+        left = [(row["input_ids"], row["labels"]) for row in trainer.stage.train.rows]
         for batch in trainer.get_train_dataloader():
-            verify_batch(batch, split.rows)
+            verify_batch(batch, trainer.stage.train.rows)
             for ids, labels in documents(batch):
                 left.remove((ids, labels))
                 answer = trainer.processing_class.decode([label for label in labels if label != IGNORE])
@@ -234,7 +229,10 @@ class Batches(unittest.TestCase):
                 self.assertTrue(text.endswith(f"<|im_start|>assistant\n{answer}\n"), text)
                 self.assertTrue(answer.endswith("<|im_end|>"))
             padding = batch["labels"].numel() - sum(len(ids) for ids, _ in documents(batch))
-            self.assertEqual(int((batch["labels"] != IGNORE).sum()), sum(l != IGNORE for _, ls in documents(batch) for l in ls))
+            self.assertEqual(
+                int((batch["labels"] != IGNORE).sum()),
+                sum(label != IGNORE for _, labels in documents(batch) for label in labels),
+            )
             self.assertEqual(padding, 0 if "position_ids" in batch else int((batch["attention_mask"] == 0).sum()))
         self.assertEqual(left, [])  # every row came exactly once
 
@@ -245,19 +243,19 @@ class Batches(unittest.TestCase):
         self.check_batches(packing="bfd", max_length=128)
 
     def test_wrong_labels_are_noticed(self) -> None:
-        trainer, split, _ = build(fixture.stage2(fixture.root / "wrong", None))
+        trainer = build(fixture.stage2(fixture.root / "wrong", None))
         batch = next(iter(trainer.get_train_dataloader()))
         for labels in (batch["input_ids"].clone(), torch.full_like(batch["input_ids"], IGNORE)):
             with self.assertRaisesRegex(BadInput, "does not carry the labels"):
-                verify_batch(batch | {"labels": labels}, split.rows)
+                verify_batch(batch | {"labels": labels}, trainer.stage.train.rows)
 
     def test_a_document_does_not_see_its_neighbours(self) -> None:
-        trainer, _, _ = build(fixture.stage1(fixture.root / "apart"))
+        trainer = build(fixture.stage1(fixture.root / "apart"))
         trainer.model.eval()
 
         def loss(documents: list[list[int]], counted: int) -> float:
             batch = trainer.data_collator(
-                [{"input_ids": sum(documents, []), "seq_lengths": [len(document) for document in documents]}]
+                [{"input_ids": list(chain(*documents)), "seq_lengths": [len(document) for document in documents]}]
             )
             places = [number for number, document in enumerate(documents) for _ in document]
             batch["labels"][0][torch.tensor(places) != counted] = IGNORE
@@ -273,7 +271,7 @@ class Batches(unittest.TestCase):
         self.assertAlmostEqual(loss([ids(8, 9), mine, ids(3, 30)], 1), alone, delta=1e-5)
 
     def test_own_loss_equals_the_library_s(self) -> None:
-        trainer, _, _ = build(fixture.stage2(fixture.root / "loss", None))
+        trainer = build(fixture.stage2(fixture.root / "loss", None))
         batch = next(iter(trainer.get_train_dataloader()))
         grads = []
         for trainer.full_logits in (True, False):
@@ -282,7 +280,9 @@ class Batches(unittest.TestCase):
             torch.manual_seed(1)
             loss = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=torch.tensor(50))
             loss.backward()
-            grads.append([loss.item()] + [w.grad.norm().item() for w in trainer.model.parameters() if w.grad is not None])
+            grads.append(
+                [loss.item()] + [w.grad.norm().item() for w in trainer.model.parameters() if w.grad is not None]
+            )
         for own, library in zip(*grads, strict=True):
             self.assertAlmostEqual(own, library, delta=1e-5)
 
@@ -329,7 +329,9 @@ class Adapters(unittest.TestCase):
         opposite = [{"messages": [*chat(n)[:2], {"role": "assistant", "content": "fox " * 12}]} for n in range(4)]
         valid = write_jsonl(fixture.root / "opposite.jsonl", opposite)
         output = fixture.root / "early"
-        job = fixture.stage2(output, None, valid=valid, learning_rate=0.03, eval_steps=3, early_stopping_patience=2, max_steps=90)
+        job = fixture.stage2(
+            output, None, valid=valid, learning_rate=0.03, eval_steps=3, early_stopping_patience=2, max_steps=90
+        )
         result = train.train(check_job(job), lambda *_, **__: None)
         history = [json.loads(line) for line in (output / "training_log.jsonl").read_text().splitlines()]
         evals = {entry["step"]: entry["eval_loss"] for entry in history if "eval_loss" in entry and entry["step"]}
@@ -349,7 +351,10 @@ class Adapters(unittest.TestCase):
         job = {"protocol": 1, "kind": "import_base", "source": str(fixture.model), "output": str(fixture.root / "copy")}
         models.import_base(check_job(job), print)
         saved = (fixture.root / "copy" / "model.safetensors").read_bytes()
-        with mock.patch("models.sync_folder", side_effect=OSError(errno.ENOSPC, "No space left")), self.assertRaises(OSError):
+        with (
+            mock.patch("models.sync_folder", side_effect=OSError(errno.ENOSPC, "No space left")),
+            self.assertRaises(OSError),
+        ):
             models.import_base(check_job(job), print)
         self.assertEqual((fixture.root / "copy" / "model.safetensors").read_bytes(), saved)
         config = json.loads((fixture.root / "copy" / "tokenizer_config.json").read_text())
@@ -409,14 +414,21 @@ class Worker:
     def __init__(self) -> None:
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
+            [sys.executable, str(HERE / "worker.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
         )
+        assert self.process.stdin
+        assert self.process.stdout
+        self.requests, self.replies = self.process.stdin, self.process.stdout
         self.heartbeats = 0
         self.hello = self.read()
 
     def read(self) -> dict[str, Any]:
         """The next event. Every line must be JSON."""
-        line = self.process.stdout.readline()
+        line = self.replies.readline()
         if not line:
             raise EOFError
         event = json.loads(line)
@@ -426,8 +438,8 @@ class Worker:
         return event
 
     def send(self, line: str) -> None:
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        self.requests.write(line + "\n")
+        self.requests.flush()
 
     def start(self, job: Any) -> Iterator[dict[str, Any]]:
         """Sends a job and yields its events, done or failed included."""
@@ -452,9 +464,9 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        self.process.stdin.close()
+        self.requests.close()
         self.process.wait(timeout=20)
-        self.process.stdout.close()
+        self.replies.close()
         self.log.close()
 
 
@@ -463,7 +475,7 @@ class Process(unittest.TestCase):
 
     def test_two_stages_killed_and_resumed(self) -> None:
         whole, torn = fixture.root / "whole", fixture.root / "torn"
-        worker = Worker()
+        worker = self.worker()
         self.assertEqual((worker.hello["event"], worker.hello["protocol"]), ("hello", 1))
         events = worker.run(fixture.stage1(whole / "1"))
         self.check_events(events)
@@ -474,10 +486,10 @@ class Process(unittest.TestCase):
         worker.close()
         self.assertEqual(worker.process.returncode, 0)
 
-        self.kill_in(Worker(), fixture.stage1(torn / "1"))
+        self.kill_in(self.worker(), fixture.stage1(torn / "1"))
         (torn / "1" / "checkpoint-99").mkdir()  # newest, but torn
         (torn / "1" / "checkpoint-99" / "adapter_model.safetensors").write_bytes(b"torn")
-        worker = Worker()
+        worker = self.worker()
         events = worker.run(fixture.stage1(torn / "1", resume=True))
         messages = [event["message"] for event in events if event["event"] == "log"]
         self.assertEqual(messages[0], "removed the incomplete checkpoint checkpoint-99")
@@ -485,12 +497,17 @@ class Process(unittest.TestCase):
         self.compare(whole / "1", torn / "1")
         self.kill_in(worker, fixture.stage2(torn / "2", torn / "1" / "adapter"))
 
-        worker = Worker()
+        worker = self.worker()
         events = worker.run(fixture.stage2(torn / "2", torn / "1" / "adapter", resume=True))
         self.assertEqual(events[-1]["event"], "done", events[-1])
         self.compare(whole / "2", torn / "2")
         self.check_killed_after_the_last_step(worker, whole / "2", torn / "2", torn / "1" / "adapter")
         self.check_end_of_input(worker)
+
+    def worker(self) -> Worker:
+        worker = Worker()
+        self.addCleanup(worker.process.kill)
+        return worker
 
     def check_events(self, events: list[dict[str, Any]]) -> None:
         self.assertEqual(events[-1]["event"], "done", events[-1])
@@ -537,7 +554,10 @@ class Process(unittest.TestCase):
             ({"adapter_in": str(empty)}, "no adapter in"),
             ({"chat_template": None}, "needs a chat_template"),
             ({"lora": job["lora"] | {"targets": ["q_prj"]}}, "lora settings do not fit"),
-            ({"device": "cuda", "max_steps": 1} if not torch.cuda.is_available() else {"kind": ""}, "cuda is not|unknown kind"),
+            (
+                {"device": "cuda", "max_steps": 1} if not torch.cuda.is_available() else {"kind": ""},
+                "cuda is not|unknown kind",
+            ),
         ):
             failed = worker.run(job | changes)[-1]
             self.assertEqual((failed["event"], failed.get("kind")), ("failed", "bad_input"), failed)

@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ import torch
 import transformers
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import BitsAndBytesConfig, PreTrainedTokenizerBase, TrainerCallback, set_seed
+from transformers import (
+    BitsAndBytesConfig,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    set_seed,
+)
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils import is_flash_attn_2_available
 from trl import SFTConfig, SFTTrainer
@@ -43,42 +51,50 @@ from models import (
 Job = dict[str, Any]
 
 
+@dataclass
+class Stage:
+    """What a stage starts from, with every auto resolved."""
+
+    job: Job
+    emit: Emit
+    device: str
+    precision: str
+    tokenizer: PreTrainedTokenizerBase
+    train: Encoded
+    valid: Encoded
+
+    @property
+    def output(self) -> Path:
+        return Path(self.job["output"])
+
+
 def train(job: Job, emit: Emit) -> dict[str, Any]:
     """Runs one stage and returns the result of the done event."""
     started = time.monotonic()
-    quiet()
-    device, precision = resolve_hardware(job)
-    report_environment(emit, device, precision, job["threads"])
-
-    tokenizer = load_tokenizer(job["base_model"], job["chat_template"])
-    train_split = encode_split(tokenizer, job, "train")
-    valid_split = encode_split(tokenizer, job, "valid")
-    # Short next to short: a validation batch is then nearly free of padding, and its order does not matter.
-    valid_split.rows.sort(key=lambda row: len(row["input_ids"]))
-
-    output = Path(job["output"])
-    output.mkdir(parents=True, exist_ok=True)
-    fingerprint = fingerprint_of(job, train_split, valid_split)
-    checkpoint = find_checkpoint(output, fingerprint, emit) if job["resume"] else discard_checkpoints(output)
-
-    set_seed(job["seed"])  # before the adapter is initialised, so that every job starts from the same numbers
-    model = build_model(job, tokenizer, device, precision)
-    trainer = Trainer(job, emit, fingerprint, model, tokenizer, train_split, valid_split, device, precision)
-    report_data(emit, "train", train_split, trainer.train_dataset, job)
-    report_data(emit, "valid", valid_split, trainer.eval_dataset, job)
-    for loader, split in ((trainer.get_train_dataloader(), train_split), (trainer.get_eval_dataloader(), valid_split)):
-        verify_batch(next(iter(loader)), split.rows)
-    config = report_params(job, emit, trainer, tokenizer, device, precision)
-
+    stage = prepare(job, emit)
+    stage.output.mkdir(parents=True, exist_ok=True)
+    checkpoint = find_checkpoint(stage)
+    trainer = Trainer(stage)
+    report_data(stage, trainer)
+    verify_batch(next(iter(trainer.get_train_dataloader())), stage.train.rows)
+    verify_batch(next(iter(trainer.get_eval_dataloader())), stage.valid.rows)
+    config = report_params(stage, trainer)
     set_seed(job["seed"])  # whatever the preparation drew is forgotten
     trainer.run(checkpoint)
-    return finish(job, trainer, config, train_split, time.monotonic() - started)
+    return finish(stage, trainer, config, time.monotonic() - started)
 
 
-def quiet() -> None:
+def prepare(job: Job, emit: Emit) -> Stage:
     transformers.utils.logging.set_verbosity_warning()
     transformers.utils.logging.disable_progress_bar()
     datasets.utils.logging.disable_progress_bar()
+    device, precision = resolve_hardware(job)
+    report_environment(emit, device, precision, job["threads"])
+    tokenizer = load_tokenizer(job["base_model"], job["chat_template"])
+    train_split, valid_split = (encode_split(tokenizer, job, split) for split in ("train", "valid"))
+    # Short next to short: a validation batch is then nearly free of padding, and its order does not matter.
+    valid_split.rows.sort(key=lambda row: len(row["input_ids"]))
+    return Stage(job, emit, device, precision, tokenizer, train_split, valid_split)
 
 
 def resolve_hardware(job: Job) -> tuple[str, str]:
@@ -103,7 +119,7 @@ def encode_split(tokenizer: PreTrainedTokenizerBase, job: Job, split: str) -> En
     encoded = encode_rows(tokenizer, rows, job["format"], job["loss"], job["max_length"], job["overlong"])
     if not encoded.rows:
         raise BadInput(
-            f"no row of {job[split]} is left to train on: {len(rows)} read, {encoded.dropped_overlong} longer than "
+            f"no row of {job[split]} is left to use: {len(rows)} read, {encoded.dropped_overlong} longer than "
             f"max_length {job['max_length']}, {encoded.dropped_no_answer} without a trained token",
             "raise max_length, or look at the data",
         )
@@ -114,36 +130,34 @@ def encode_split(tokenizer: PreTrainedTokenizerBase, job: Job, split: str) -> En
 PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads")
 
 
-def fingerprint_of(job: Job, *splits: Encoded) -> str:
+def fingerprint(stage: Stage) -> str:
     """Identifies settings and data, so that a checkpoint is never continued with others."""
-    settings = {key: value for key, value in job.items() if key not in PLACES}
-    content = json.dumps([settings, *(split.rows for split in splits)], sort_keys=True)
+    settings = {key: value for key, value in stage.job.items() if key not in PLACES}
+    content = json.dumps([settings, stage.train.rows, stage.valid.rows], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 # Checkpoints. complete.json is written last; a folder without it is what a crash left behind.
 
 
-def find_checkpoint(output: Path, fingerprint: str, emit: Emit) -> Path | None:
-    """The newest complete checkpoint. Torn ones are removed."""
+def find_checkpoint(stage: Stage) -> Path | None:
+    """The newest complete checkpoint of a job that resumes. Torn ones are removed; without resume, all are."""
     newest = None
-    for folder in checkpoints(output):
+    for folder in checkpoints(stage.output):
+        if not stage.job["resume"]:
+            shutil.rmtree(folder)
+            continue
         if not (folder / "complete.json").is_file():
-            emit("log", level="warning", message=f"removed the incomplete checkpoint {folder.name}")
+            stage.emit("log", level="warning", message=f"removed the incomplete checkpoint {folder.name}")
             shutil.rmtree(folder)
             continue
         newest = folder
-    if newest and read_complete(newest)["fingerprint"] != fingerprint:
+    if newest and read_complete(newest)["fingerprint"] != fingerprint(stage):
         raise BadInput(
             "the checkpoints in the output folder were made with other settings or data",
             "set resume to false to start anew, or choose another output folder",
         )
     return newest
-
-
-def discard_checkpoints(output: Path) -> None:
-    for folder in checkpoints(output):
-        shutil.rmtree(folder)
 
 
 def checkpoints(output: Path) -> list[Path]:
@@ -158,11 +172,12 @@ def read_complete(folder: Path) -> dict[str, Any]:
 # The model
 
 
-def build_model(job: Job, tokenizer: PreTrainedTokenizerBase, device: str, precision: str) -> PeftModel:
+def build_model(stage: Stage) -> PeftModel:
     """The base model with a trainable adapter: a new one, or adapter_in continued."""
+    job = stage.job
     options: dict[str, Any] = {
-        "dtype": torch.bfloat16 if precision == "bf16" else torch.float32,
-        "attn_implementation": resolve_attention(job, device),
+        "dtype": torch.bfloat16 if stage.precision == "bf16" else torch.float32,
+        "attn_implementation": resolve_attention(job, stage.device),
     }
     if job["quantization"] == "nf4":
         options |= {"quantization_config": nf4_config(job, options["dtype"]), "device_map": {"": 0}}
@@ -172,7 +187,7 @@ def build_model(job: Job, tokenizer: PreTrainedTokenizerBase, device: str, preci
         check_same_lora(job, check_adapter(job["adapter_in"]))
         return PeftModel.from_pretrained(model, job["adapter_in"], is_trainable=True)
     try:
-        return get_peft_model(model, lora_config(job, model, tokenizer))
+        return get_peft_model(model, lora_config(job, model, stage.tokenizer))
     except ValueError as error:
         raise BadInput(f"the lora settings do not fit the model: {str(error).splitlines()[0]}") from error
 
@@ -222,7 +237,9 @@ def stop_token_rows(job: Job, model: Any, tokenizer: PreTrainedTokenizerBase) ->
     layers = [model.get_input_embeddings()]
     if not model.config.tie_word_embeddings:
         layers.append(model.get_output_embeddings())
-    return {name.rpartition(".")[2]: [stop] for name, module in model.named_modules() if any(module is x for x in layers)}
+    return {
+        name.rpartition(".")[2]: [stop] for name, module in model.named_modules() if any(module is x for x in layers)
+    }
 
 
 def check_same_lora(job: Job, found: dict[str, Any]) -> None:
@@ -235,7 +252,9 @@ def check_same_lora(job: Job, found: dict[str, Any]) -> None:
     }
     for key, value in asked.items():
         if found[key] != value:
-            raise BadInput(f"adapter_in has {key} {found[key]}, the job asks for {value}", "give both stages the same lora")
+            raise BadInput(
+                f"adapter_in has {key} {found[key]}, the job asks for {value}", "give both stages the same lora"
+            )
     if bool(found.get("trainable_token_indices")) != job["lora"]["train_stop_tokens"]:
         raise BadInput("adapter_in and the job disagree about train_stop_tokens", "give both stages the same lora")
 
@@ -246,35 +265,30 @@ def check_same_lora(job: Job, found: dict[str, Any]) -> None:
 class Trainer(SFTTrainer):
     """TRL's trainer for collating, packing and the loop; order, loss, evaluation and checkpoints are stated here."""
 
-    def __init__(
-        self,
-        job: Job,
-        emit: Emit,
-        fingerprint: str,
-        model: PeftModel,
-        tokenizer: PreTrainedTokenizerBase,
-        train_split: Encoded,
-        valid_split: Encoded,
-        device: str,
-        precision: str,
-    ) -> None:
-        self.job = job
-        self.emit = emit
-        self.fingerprint = fingerprint
+    state: TrainerState
+    control: TrainerControl
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.job = stage.job
+        self.emit = stage.emit
+        self.fingerprint = fingerprint(stage)
         self.tokens = 0  # real tokens seen, without padding
         self.trained_tokens = 0
         self.seconds = 0.0  # of training, over all starts
+        set_seed(self.job["seed"])  # the adapter is initialised from the same numbers in every job
+        model = build_model(stage)
         super().__init__(
             model=model,
-            args=sft_config(job, device, precision),
-            train_dataset=Dataset.from_list(train_split.rows),
-            eval_dataset=Dataset.from_list(valid_split.rows),
-            processing_class=tokenizer,
+            args=sft_config(stage),
+            train_dataset=Dataset.from_list(stage.train.rows),
+            eval_dataset=Dataset.from_list(stage.valid.rows),
+            processing_class=stage.tokenizer,
             callbacks=[Flow(self)],
         )
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
-        self.full_logits = device != "cuda" and not scales_logits(model.config)
+        self.full_logits = stage.device != "cuda" and not scales_logits(model.config)
 
     def run(self, checkpoint: Path | None) -> None:
         if checkpoint:
@@ -283,7 +297,7 @@ class Trainer(SFTTrainer):
             self.seconds = complete["seconds"]
             self.emit("log", level="info", message=f"resumed from {checkpoint.name}")
             if complete["finished"]:  # killed after the last step: nothing is left to train
-                self.state = type(self.state).load_from_json(str(checkpoint / "trainer_state.json"))
+                self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
                 return
         self.args.eval_on_start = checkpoint is None  # the history of a resumed run already begins with it
         self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -338,12 +352,11 @@ class Trainer(SFTTrainer):
         """Keeps what is the same after a resume; timings go out as events alone."""
         self._metrics["train"].clear()
         self._metrics["eval"].clear()
-        entry = {key: value for key, value in logs.items() if key in ("loss", "learning_rate", "grad_norm", "eval_loss", "eval_tokens")}
-        if not entry:
-            return
-        if "loss" in entry:
-            entry["tokens"] = self.tokens
-        entry = {"epoch": round(self.state.epoch or 0.0, 6), **entry, "step": self.state.global_step}
+        if "loss" not in logs and "eval_loss" not in logs:
+            return  # the library's summary at the end
+        now = {"step": self.state.global_step, "epoch": round(self.state.epoch or 0.0, 6), "tokens": self.tokens}
+        known = logs | now
+        entry = {key: known[key] for key in LOGGED if key in known}
         self.state.log_history.append(entry)
         self.control = self.callback_handler.on_log(self.args, self.state, self.control, entry)
 
@@ -352,7 +365,7 @@ class Trainer(SFTTrainer):
         if not all(torch.isfinite(weight).all() for weight in self.model.parameters() if weight.requires_grad):
             raise self.nan_loss(f"a weight became infinite or undefined by step {self.state.global_step}")
         super()._save_checkpoint(model, trial)
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        folder = self.stage.output / f"checkpoint-{self.state.global_step}"
         sync_folder(folder)
         write_json(
             folder / "complete.json",
@@ -366,8 +379,8 @@ class Trainer(SFTTrainer):
             },
         )
         best = best_eval(self.state.log_history)
-        kept = checkpoints(folder.parent)[-self.job["save_total_limit"] :]
-        for old in checkpoints(folder.parent):
+        kept = checkpoints(self.stage.output)[-self.job["save_total_limit"] :]
+        for old in checkpoints(self.stage.output):
             if old not in kept and not (best and old.name == f"checkpoint-{best['step']}"):
                 shutil.rmtree(old)
         self.emit("checkpoint", step=self.state.global_step, path=str(folder))
@@ -376,8 +389,11 @@ class Trainer(SFTTrainer):
         """The card is the program's business: it knows the data and the evaluation."""
 
     def nan_loss(self, what: str) -> NanLoss:
-        good = [folder.name for folder in checkpoints(Path(self.args.output_dir)) if (folder / "complete.json").is_file()]
+        good = [folder.name for folder in checkpoints(self.stage.output) if (folder / "complete.json").is_file()]
         return NanLoss(f"{what}; the last good checkpoint is {good[-1]}" if good else f"{what}, before any checkpoint")
+
+
+LOGGED = ("step", "epoch", "tokens", "loss", "learning_rate", "grad_norm", "eval_loss", "eval_tokens")
 
 
 class EpochOrder(torch.utils.data.Sampler[int]):
@@ -469,14 +485,14 @@ def scales_logits(config: Any) -> bool:
     return any(getattr(config.get_text_config(), name, None) is not None for name in names)
 
 
-def sft_config(job: Job, device: str, precision: str) -> SFTConfig:
-    never = sys.maxsize
+def sft_config(stage: Stage) -> SFTConfig:
+    job, never = stage.job, sys.maxsize
     try:
         return SFTConfig(
             output_dir=job["output"],
             seed=job["seed"],
-            use_cpu=device == "cpu",
-            bf16=precision == "bf16",
+            use_cpu=stage.device == "cpu",
+            bf16=stage.precision == "bf16",
             num_train_epochs=job["epochs"],
             max_steps=job["max_steps"] or -1,
             per_device_train_batch_size=job["batch_size"],
@@ -501,7 +517,7 @@ def sft_config(job: Job, device: str, precision: str) -> SFTConfig:
             logging_strategy="steps",
             logging_steps=job["logging_steps"],
             logging_nan_inf_filter=False,  # it would replace a NaN by the mean of the losses before it
-            dataloader_pin_memory=device == "cuda",
+            dataloader_pin_memory=stage.device == "cuda",
             report_to=[],
             disable_tqdm=True,
         )
@@ -512,40 +528,43 @@ def sft_config(job: Job, device: str, precision: str) -> SFTConfig:
 # Reports
 
 
-def report_data(emit: Emit, split: str, encoded: Encoded, dataset: Any, job: Job) -> None:
-    packed = {}
-    if job["packing"] != "none":
-        efficiency = encoded.tokens / (len(dataset) * job["max_length"])
-        packed = {"packed_sequences": len(dataset), "packing_efficiency": round(efficiency, 4)}
-    emit(
-        "data",
-        split=split,
-        rows=len(encoded.rows),
-        tokens=encoded.tokens,
-        trained_tokens=encoded.trained_tokens,
-        dropped_overlong=encoded.dropped_overlong,
-        dropped_no_answer=encoded.dropped_no_answer,
-        truncated=encoded.truncated,
-        longest=encoded.longest,
-        **packed,
-    )
+def report_data(stage: Stage, trainer: Trainer) -> None:
+    for split, encoded, dataset in (
+        ("train", stage.train, trainer.train_dataset),
+        ("valid", stage.valid, trainer.eval_dataset),
+    ):
+        packed = {}
+        if stage.job["packing"] != "none":
+            efficiency = encoded.tokens / (len(dataset) * stage.job["max_length"])
+            packed = {"packed_sequences": len(dataset), "packing_efficiency": round(efficiency, 4)}
+        stage.emit(
+            "data",
+            split=split,
+            rows=len(encoded.rows),
+            tokens=encoded.tokens,
+            trained_tokens=encoded.trained_tokens,
+            dropped_overlong=encoded.dropped_overlong,
+            dropped_no_answer=encoded.dropped_no_answer,
+            truncated=encoded.truncated,
+            longest=encoded.longest,
+            **packed,
+        )
 
 
 # What is left at the library's defaults and still shapes the result.
-LIBRARY = ("adam_beta1", "adam_beta2", "adam_epsilon", "label_smoothing_factor", "loss_type", "average_tokens_across_devices")
+LIBRARY = ("adam_beta1", "adam_beta2", "adam_epsilon", "label_smoothing_factor", "loss_type")
 
 
-def report_params(
-    job: Job, emit: Emit, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, device: str, precision: str
-) -> dict[str, Any]:
+def report_params(stage: Stage, trainer: Trainer) -> dict[str, Any]:
     """Every hyperparameter as it really is, one event each, and the whole for training_config.json."""
+    job = stage.job
     lora = trainer.model.peft_config["default"]
     config = {key: value for key, value in job.items() if key not in ("protocol", "kind", "lora", "resume")}
     config |= {f"lora.{key}": value for key, value in job["lora"].items()}
     config |= {name: getattr(trainer.args, name) for name in LIBRARY}
     config |= {
-        "device": device,
-        "precision": precision,
+        "device": stage.device,
+        "precision": stage.precision,
         "threads": torch.get_num_threads(),
         "attention": trainer.model.config._attn_implementation,
         "effective_batch": job["batch_size"] * job["gradient_accumulation"],
@@ -553,22 +572,23 @@ def report_params(
         "lora.trainable_tokens": lora.trainable_token_indices or {},
         "parameters": sum(weight.numel() for weight in trainer.model.parameters()),
         "trainable_parameters": sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad),
-        "eos_token": tokenizer.eos_token,
-        "pad_token": tokenizer.pad_token,
+        "eos_token": stage.tokenizer.eos_token,
+        "pad_token": stage.tokenizer.pad_token,
     }
     for name, value in config.items():
-        emit("param", name=name, value=value)
+        stage.emit("param", name=name, value=value)
     return config
 
 
-def finish(job: Job, trainer: Trainer, config: dict[str, Any], split: Encoded, seconds: float) -> dict[str, Any]:
+def finish(stage: Stage, trainer: Trainer, config: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Writes log, configuration and adapter (the adapter last: with it the stage is complete)."""
-    output, history = Path(job["output"]), trainer.state.log_history
+    output, history = stage.output, trainer.state.log_history
     best = best_eval(history)
     last = checkpoints(output)[-1]
-    source = output / f"checkpoint-{best['step']}" if job["keep"] == "best" and best else last
-    log = "".join(json.dumps(entry) + "\n" for entry in history)
-    write_text(output / "training_log.jsonl", log)
+    source = output / f"checkpoint-{best['step']}" if stage.job["keep"] == "best" and best else last
+    # Entries that went through a checkpoint come back with their keys sorted.
+    lines = [json.dumps({key: entry[key] for key in LOGGED if key in entry}) for entry in history]
+    write_text(output / "training_log.jsonl", "\n".join(lines) + "\n")
     write_json(output / "training_config.json", config | {"steps": trainer.state.max_steps})
     partial = fresh_partial(output / "adapter")
     for name in ("adapter_config.json", "adapter_model.safetensors"):
@@ -591,9 +611,9 @@ def finish(job: Job, trainer: Trainer, config: dict[str, Any], split: Encoded, s
         "train_seconds": round(trainer.seconds, 3),
         "seconds": round(seconds, 3),
         "peak_memory_mb": peak_memory_mb(config["device"]),
-        "dropped_overlong": split.dropped_overlong,
-        "dropped_no_answer": split.dropped_no_answer,
-        "truncated": split.truncated,
+        "dropped_overlong": stage.train.dropped_overlong,
+        "dropped_no_answer": stage.train.dropped_no_answer,
+        "truncated": stage.train.truncated,
     }
 
 

@@ -47,7 +47,7 @@ def is_nan(value: Any) -> bool:
 
 
 def take_stdout() -> TextIO:
-    """Keeps the real stdout for the protocol and points descriptor 1 at stderr, so that no library can write into it."""
+    """Keeps the real stdout for the protocol and points descriptor 1 at stderr, so no library can write into it."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -61,10 +61,10 @@ def heartbeat(protocol: Protocol) -> None:
 
 
 def read_requests(requests: queue.Queue[str]) -> None:
-    """End of stdin means that the parent is gone. Leaving at once is safe: only complete checkpoints are resumed from."""
-    for line in open(0, encoding="utf-8"):
+    """End of stdin means that the parent is gone. Leaving at once is safe: only complete checkpoints count."""
+    for line in sys.stdin.buffer:
         if line.strip():
-            requests.put(line)
+            requests.put(line.decode("utf-8", "replace"))
     os._exit(0)
 
 

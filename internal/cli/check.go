@@ -49,7 +49,7 @@ func (a *app) check(paths []string, f checkFlags) error {
 	switch f.only {
 	case "", "syntax", "api", "style", "format":
 	default:
-		return usageError{fault.Newf("write syntax, api, style or format", "--only is %q", f.only)}
+		return fault.Newf("write syntax, api, style or format", "--only is %q", f.only)
 	}
 	c := &checking{files: map[string][]byte{}}
 	for _, p := range paths {
@@ -96,11 +96,12 @@ func (c *checking) path(path string, in io.Reader) error {
 	if !info.IsDir() {
 		return c.file(path)
 	}
-	return filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !checkable(p) {
+	// Over a DirFS, so that a folder that is a link is followed.
+	return fs.WalkDir(os.DirFS(path), ".", func(rel string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !checkable(rel) {
 			return err
 		}
-		return c.file(p)
+		return c.file(filepath.Join(path, filepath.FromSlash(rel)))
 	})
 }
 

@@ -62,9 +62,6 @@ func Process() Streams {
 // errFindings ends a command with status 1 after it has said what it found.
 var errFindings = errors.New("findings")
 
-// usageError marks an error of the command line itself.
-type usageError struct{ error }
-
 // Main runs the command line and returns the exit status.
 func Main(ctx context.Context, s Streams) int {
 	a := &app{Streams: s}
@@ -135,7 +132,7 @@ Start with: bbjtune demo
 	f.StringVar(&a.python, "python", "", "Python interpreter to build the environment on (default: BBJTUNE_PYTHON, else the first on PATH)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "show the logs of the worker and the model server")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageError{fault.Wrap(err, "see bbjtune help")}
+		return fault.Wrap(err, "see bbjtune help")
 	})
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.dataCommand(), a.trainCommand(), a.packCommand(),
 		a.evalCommand(), a.reportCommand(), a.serveCommand(), a.checkCommand(), a.explainCommand(), a.doctorCommand())
@@ -188,7 +185,7 @@ func args(min, max int, what string) cobra.PositionalArgs {
 		if len(list) >= min && (max < 0 || len(list) <= max) {
 			return nil
 		}
-		return usageError{fault.Newf("usage: "+cmd.UseLine(), "%s takes %s, found %d arguments", cmd.CommandPath(), what, len(list))}
+		return fault.Newf("usage: "+cmd.UseLine(), "%s takes %s, found %d arguments", cmd.CommandPath(), what, len(list))
 	}
 }
 

@@ -248,7 +248,7 @@ func outputFormat(c *cobra.Command, value *string, formats ...string) {
 				return nil
 			}
 		}
-		return usageError{fault.Newf("write one of "+strings.Join(formats, ", "), "--output-format is %q", *value)}
+		return fault.Newf("write one of "+strings.Join(formats, ", "), "--output-format is %q", *value)
 	}
 }
 

@@ -40,11 +40,11 @@ llama.cpp, hosted). The key is read from the environment variable that
 		RunE: func(cmd *cobra.Command, list []string) error {
 			switch {
 			case len(list) == 1 && f.url != "":
-				return usageError{fault.New("eval takes a recipe or --url, not both", "leave one of them out")}
+				return fault.New("eval takes a recipe or --url, not both", "leave one of them out")
 			case len(list) == 1:
 				return a.evalRecipe(cmd.Context(), list[0], f.format)
 			case f.url == "" || f.model == "":
-				return usageError{fault.New("eval needs a recipe, or --url and --model", "for example: bbjtune eval recipes/demo-cpu.yaml")}
+				return fault.New("eval needs a recipe, or --url and --model", "for example: bbjtune eval recipes/demo-cpu.yaml")
 			}
 			return a.evalEndpoint(cmd.Context(), f)
 		},

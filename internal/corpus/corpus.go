@@ -36,16 +36,12 @@ const maxSize = 4 << 20
 func Load(dir string, extensions []string) ([]File, []Skipped, error) {
 	var files []File
 	var skipped []Skipped
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !slices.Contains(extensions, strings.ToLower(filepath.Ext(p))) {
+	// Over a DirFS, so that a folder that is a link is followed.
+	err := fs.WalkDir(os.DirFS(dir), ".", func(rel string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !slices.Contains(extensions, strings.ToLower(filepath.Ext(rel))) {
 			return err
 		}
-		rel, err := filepath.Rel(dir, p)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		text, reason, err := read(p, d)
+		text, reason, err := read(filepath.Join(dir, filepath.FromSlash(rel)), d)
 		switch {
 		case err != nil:
 			return err
@@ -57,7 +53,7 @@ func Load(dir string, extensions []string) ([]File, []Skipped, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, nil, fault.Wrap(fmt.Errorf("read BBj source: %w", err), "name a folder of BBj source")
+		return nil, nil, fault.Wrap(fmt.Errorf("read BBj source in %s: %w", dir, err), "name a folder of BBj source")
 	}
 	return files, skipped, nil
 }

@@ -122,21 +122,15 @@ func Load(dir string) ([]*Example, []diag.Diagnostic, error) {
 // sorted, with slashes.
 func Files(dir string) ([]string, error) {
 	var paths []string
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	// Over a DirFS, so that a folder that is a link is followed.
+	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && strings.HasSuffix(p, ".md") && !slices.Contains(skip, d.Name()) {
+			paths = append(paths, p)
 		}
-		if d.Type().IsRegular() && strings.HasSuffix(p, ".md") && !slices.Contains(skip, d.Name()) {
-			rel, err := filepath.Rel(dir, p)
-			if err != nil {
-				return err
-			}
-			paths = append(paths, filepath.ToSlash(rel))
-		}
-		return nil
+		return err
 	})
 	if err != nil {
-		return nil, fault.Wrap(fmt.Errorf("read examples: %w", err), "name a folder of Markdown examples; training-data/FORMAT.md says what they look like")
+		return nil, fault.Wrap(fmt.Errorf("read examples in %s: %w", dir, err), "name a folder of Markdown examples; training-data/FORMAT.md says what they look like")
 	}
 	if len(paths) == 0 {
 		return nil, fault.Newf("training-data/FORMAT.md says what an example looks like", "%s holds no example (no .md file)", dir)

@@ -55,9 +55,7 @@ func launch(o Options) (c *child, events <-chan event, base string, err error) {
 	c = &child{kind: o.Kind, log: &transcript{to: o.Log}}
 	var cmd *exec.Cmd
 	if o.Kind == XLlamaCPP {
-		// The script takes a free port itself, so that nobody can snatch it.
-		cmd = exec.Command(o.Program, append([]string{o.Script, "--port", "0",
-			"--ctx", strconv.Itoa(o.Context), "--threads", strconv.Itoa(o.Threads)}, o.commonArgs()...)...)
+		cmd = o.scriptCommand()
 		out := newEventReader(c.log)
 		cmd.Stdout, events = out, out.events
 	} else {
@@ -65,13 +63,8 @@ func launch(o Options) (c *child, events <-chan event, base string, err error) {
 		if err != nil {
 			return nil, nil, "", err
 		}
-		base = fmt.Sprintf("http://%s:%d/v1", loopback, port)
-		cmd = exec.Command(cmp.Or(o.Program, string(LlamaServer)), append([]string{"--port", strconv.Itoa(port),
-			"-c", strconv.Itoa(o.Context * o.Parallel)}, o.commonArgs()...)...) // llama.cpp shares its context out
-		if o.Threads > 0 {
-			cmd.Args = append(cmd.Args, "--threads", strconv.Itoa(o.Threads))
-		}
-		cmd.Stdout = c.log
+		cmd = o.binaryCommand(port)
+		cmd.Stdout, base = c.log, fmt.Sprintf("http://%s:%d/v1", loopback, port)
 	}
 	cmd.Stderr = c.log
 	if c.stdin, err = cmd.StdinPipe(); err != nil {
@@ -82,6 +75,23 @@ func launch(o Options) (c *child, events <-chan event, base string, err error) {
 		return nil, nil, "", fault.Wrap(err, startHint(o))
 	}
 	return c, events, base, nil
+}
+
+// scriptCommand lets the script take a free port itself, so that nobody can
+// snatch it.
+func (o Options) scriptCommand() *exec.Cmd {
+	args := []string{o.Script, "--port", "0", "--ctx", strconv.Itoa(o.Context), "--threads", strconv.Itoa(o.Threads)}
+	return exec.Command(o.Program, append(args, o.commonArgs()...)...)
+}
+
+// binaryCommand asks for the context of all requests together: llama.cpp shares
+// it out among them.
+func (o Options) binaryCommand(port int) *exec.Cmd {
+	args := []string{"--port", strconv.Itoa(port), "-c", strconv.Itoa(o.Context * o.Parallel)}
+	if o.Threads > 0 {
+		args = append(args, "--threads", strconv.Itoa(o.Threads))
+	}
+	return exec.Command(cmp.Or(o.Program, string(LlamaServer)), append(args, o.commonArgs()...)...)
 }
 
 func (o Options) commonArgs() []string {

@@ -231,19 +231,16 @@ func HashFile(path string) (string, int64, error) {
 // slashes, so that the hash is the same on every platform.
 func HashTree(dir string, keep func(path string) bool) (string, error) {
 	h := sha256.New()
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || keep != nil && !keep(path) {
+	// Over a DirFS, so that a folder that is a link is followed.
+	err := fs.WalkDir(os.DirFS(dir), ".", func(rel string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() || keep != nil && !keep(rel) {
 			return err
 		}
-		rel, err := filepath.Rel(dir, path)
+		sum, size, err := HashFile(filepath.Join(dir, filepath.FromSlash(rel)))
 		if err != nil {
 			return err
 		}
-		sum, size, err := HashFile(path)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(h, "%s\x00%d\x00%s\n", filepath.ToSlash(rel), size, sum)
+		fmt.Fprintf(h, "%s\x00%d\x00%s\n", rel, size, sum)
 		return nil
 	})
 	if err != nil {

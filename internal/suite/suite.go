@@ -85,19 +85,17 @@ func Load(dir string) (*Suite, error) {
 		return nil, err
 	}
 	root := filepath.Join(dir, "cases")
-	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(p, ".md") {
+	// Over a DirFS, so that a folder that is a link is followed.
+	err = fs.WalkDir(os.DirFS(root), ".", func(rel string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(rel, ".md") {
 			return err
 		}
+		p := filepath.Join(root, filepath.FromSlash(rel))
 		text, err := os.ReadFile(p)
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(root, p)
-		if err != nil {
-			return err
-		}
-		c, err := ParseCase(filepath.ToSlash(rel), p, text)
+		c, err := ParseCase(rel, p, text)
 		if err != nil {
 			return err
 		}

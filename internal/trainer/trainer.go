@@ -81,6 +81,9 @@ type Options struct {
 	// Silence is how long the worker may say nothing, heartbeats included,
 	// before it counts as hung. Zero means DefaultSilence.
 	Silence time.Duration
+	// Grace is how long the worker may take to end by itself. Zero means
+	// DefaultGrace.
+	Grace time.Duration
 	// Env is added to the worker's environment.
 	Env []string
 }
@@ -88,8 +91,8 @@ type Options struct {
 // DefaultSilence is generous: a busy machine may starve even the heartbeats.
 const DefaultSilence = 2 * time.Minute
 
-// stopTime is how long a worker may take to end by itself.
-const stopTime = 5 * time.Second
+// DefaultGrace is long enough to leave a CUDA context in order.
+const DefaultGrace = 5 * time.Second
 
 // Worker is a started worker. It carries out one job at a time.
 type Worker struct {
@@ -106,6 +109,9 @@ type Worker struct {
 func Start(ctx context.Context, o Options) (*Worker, error) {
 	if o.Silence == 0 {
 		o.Silence = DefaultSilence
+	}
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
 	}
 	if o.Log == nil {
 		o.Log = io.Discard
@@ -185,7 +191,7 @@ func (w *Worker) died() error {
 	}
 	select {
 	case <-w.process.Done():
-	case <-time.After(stopTime):
+	case <-time.After(w.options.Grace):
 	}
 	const hint = "run the same command again; training goes on from the newest complete checkpoint"
 	how := "ended"
@@ -255,7 +261,7 @@ func (w *Worker) Close() error {
 	select {
 	case <-w.process.Done():
 		return nil
-	case <-time.After(stopTime):
+	case <-time.After(w.options.Grace):
 		return w.process.Stop(0)
 	}
 }

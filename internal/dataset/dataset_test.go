@@ -1,0 +1,236 @@
+package dataset_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"bbjtune/bbj/check"
+	"bbjtune/bbj/generation"
+	"bbjtune/internal/chat"
+	"bbjtune/internal/dataset"
+	"bbjtune/internal/example"
+	"bbjtune/internal/markdown"
+)
+
+var options = dataset.Options{Seed: 1, ValidShare: 0.1, Phrasings: 1, SystemPrompts: []string{"one", "two", "three"}}
+
+// made returns n examples that resemble each other in nothing but their shape.
+func made(n int) []*example.Example {
+	rng := rand.New(rand.NewPCG(7, 7))
+	word := func() string { return fmt.Sprintf("w%d", rng.IntN(1e6)) }
+	list := make([]*example.Example, n)
+	for i := range list {
+		var code strings.Builder
+		fmt.Fprintf(&code, "rem %s %s %s\n", word(), word(), word())
+		for range 6 {
+			fmt.Fprintf(&code, "print \"%s %s\",%s$\n", word(), word(), word())
+		}
+		list[i] = &example.Example{
+			Path: fmt.Sprintf("strings/e%03d.md", i), Topic: "strings",
+			Front: example.Front{Title: word(), Type: example.Completion, Generation: example.Generations{generation.All}, Difficulty: "basic", Description: "Print " + word()},
+			Code:  []markdown.Fence{{Lang: "bbj", Code: []byte(code.String()), Line: 10}}, Explanation: "It prints.",
+		}
+	}
+	return list
+}
+
+func build(t *testing.T, in dataset.Input, o dataset.Options) *dataset.Set {
+	t.Helper()
+	set, err := dataset.Build(context.Background(), check.Embedded{}, in, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// sides maps every source to the side its rows stand on.
+func sides(t *testing.T, set *dataset.Set) map[string]string {
+	t.Helper()
+	m := map[string]string{}
+	for _, l := range set.Lineage {
+		side := "train"
+		if strings.HasSuffix(l.File, "valid.jsonl") {
+			side = "valid"
+		}
+		if m[l.Source] != "" && m[l.Source] != side {
+			t.Errorf("%s stands on both sides", l.Source)
+		}
+		m[l.Source] = side
+	}
+	return m
+}
+
+func bytesOf(t *testing.T, set *dataset.Set) string {
+	t.Helper()
+	text, err := json.Marshal(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestBuildIgnoresTheOrderOfSources(t *testing.T) {
+	list := made(60)
+	want := bytesOf(t, build(t, dataset.Input{Examples: list}, options))
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 3 {
+		shuffled := slices.Clone(list)
+		rng.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		if got := bytesOf(t, build(t, dataset.Input{Examples: shuffled}, options)); got != want {
+			t.Fatal("the order of the sources shows in the result")
+		}
+	}
+}
+
+func TestAddingSourcesMovesNone(t *testing.T) {
+	list := made(200)
+	before := sides(t, build(t, dataset.Input{Examples: list[:80]}, options))
+	after := sides(t, build(t, dataset.Input{Examples: list}, options))
+	for source, side := range before {
+		if after[source] != side {
+			t.Errorf("%s moved from %s to %s", source, side, after[source])
+		}
+	}
+	valid := 0
+	for _, side := range after {
+		if side == "valid" {
+			valid++
+		}
+	}
+	if valid < 8 || valid > 36 {
+		t.Errorf("%d of 200 are held out, want about 20", valid)
+	}
+}
+
+func TestNearDuplicatesStandTogether(t *testing.T) {
+	list := made(120)
+	for i := range 60 {
+		twin := *list[i]
+		twin.Path = fmt.Sprintf("strings/twin%03d.md", i)
+		twin.Code = []markdown.Fence{{Lang: "bbj", Code: append(bytes.Clone(list[i].Code[0].Code), "rem z\n"...), Line: 10}}
+		list = append(list, &twin)
+	}
+	m := sides(t, build(t, dataset.Input{Examples: list}, options))
+	for i := range 60 {
+		a, b := fmt.Sprintf("strings/e%03d.md", i), fmt.Sprintf("strings/twin%03d.md", i)
+		if m[a] != m[b] {
+			t.Errorf("%s is on %s, its twin on %s", a, m[a], m[b])
+		}
+	}
+}
+
+func TestHeldOutIsNeverTrainedOn(t *testing.T) {
+	list := made(40)
+	held := dataset.HeldOut{Name: "case/one", Text: string(list[3].Code[0].Code) + "print 1\n"}
+	prompt := dataset.HeldOut{Name: "case/two", Text: "Print " + strings.TrimPrefix(list[5].Description, "Print ")}
+	set := build(t, dataset.Input{Examples: list, HeldOut: []dataset.HeldOut{held, prompt}}, options)
+	m := sides(t, set)
+	if m[list[3].Path] != "" {
+		t.Error("a near-duplicate of a held-out program is in the data")
+	}
+	if !slices.Contains(set.Removed, dataset.Removal{Source: list[3].Path, Reason: "near-duplicate of the evaluation case case/one"}) {
+		t.Errorf("removed: %v", set.Removed)
+	}
+	if len(m)+len(set.Removed) != 40 {
+		t.Errorf("%d kept and %d removed of 40", len(m), len(set.Removed))
+	}
+}
+
+func TestBrokenCodeIsLeftOutWithAReason(t *testing.T) {
+	list := made(20)
+	list[2].Code[0].Code = []byte("rem x\nx++\n")
+	set := build(t, dataset.Input{Examples: list, Raw: []dataset.Raw{{Path: "src/bad.bbj", Text: "if (x) {\n}\n"}}}, options)
+	reasons := map[string]string{}
+	for _, r := range set.Removed {
+		reasons[r.Source] = r.Reason
+	}
+	if len(reasons) != 2 || !strings.HasPrefix(reasons[list[2].Path], "does not compile: "+list[2].Path+":10 line 2") || reasons["src/bad.bbj"] == "" {
+		t.Errorf("removed: %v", reasons)
+	}
+}
+
+func TestRowsOfEveryType(t *testing.T) {
+	fence := func(code string) []markdown.Fence {
+		return []markdown.Fence{{Lang: "bbj", Code: []byte(code), Line: 9}}
+	}
+	cases := []struct {
+		e            example.Example
+		user, answer string
+	}{
+		{example.Example{Path: "gui/a.md", Front: example.Front{Title: "T", Type: example.Completion, Generation: example.Generations{generation.VPRO5}, Description: "Count to ten"}, Code: fence("rem x\n")},
+			"Count to ten. Write it for Visual PRO/5 with SYSGUI mnemonics.", "```bbj\nrem x\n```"},
+		{example.Example{Path: "gui/b.md", Front: example.Front{Title: "T", Type: example.Completion, Generation: example.Generations{generation.GUI}, Description: "Open a window."}, Code: fence("rem x\n")},
+			"Open a window.", "```bbj\nrem x\n```"},
+		{example.Example{Path: "gui/c.md", Front: example.Front{Title: "T", Type: example.Comprehension, Generation: example.Generations{generation.All}}, Code: fence("rem x\n"), Explanation: "A remark."},
+			"What does this BBj program do?\n\n```bbj\nrem x\n```", "A remark."},
+		{example.Example{Path: "gui/d.md", Front: example.Front{Title: "T", Type: example.Migration, Generation: example.Generations{generation.GUI}, ToGeneration: generation.GUI}, Before: fence("rem b\n"), After: fence("rem a\n")},
+			"Rewrite this BBj program for the BBj object GUI.\n\n```bbj\nrem b\n```", "```bbj\nrem a\n```"},
+		{example.Example{Path: "gui/e.md", Front: example.Front{Title: "Loops", Type: example.Explanation, Generation: example.Generations{generation.All}}, Code: fence("rem x\n"), Explanation: "They loop."},
+			"Explain loops in BBj, with an example.", "They loop.\n\n```bbj\nrem x\n```"},
+	}
+	for _, c := range cases {
+		user, answer := dataset.Conversation(&c.e, 0)
+		if user != c.user || answer != c.answer {
+			t.Errorf("%s:\n got %q\n     %q\nwant %q\n     %q", c.e.Path, user, answer, c.user, c.answer)
+		}
+	}
+}
+
+func TestRowsAreValidAndPromptsVary(t *testing.T) {
+	o := options
+	o.Phrasings = 3
+	set := build(t, dataset.Input{Examples: made(60)}, o)
+	systems := map[string]int{}
+	for _, side := range []dataset.Side{dataset.Train, dataset.Valid} {
+		for _, r := range set.Stage2[side] {
+			if err := r.Validate(); err != nil {
+				t.Error(err)
+			}
+			systems[r.Messages[0].Content]++
+		}
+	}
+	if len(systems) != 3 {
+		t.Errorf("system prompts used: %v", systems)
+	}
+	if n := len(set.Stage2[dataset.Train]) + len(set.Stage2[dataset.Valid]); n != 180 {
+		t.Errorf("%d rows of 60 examples in 3 wordings", n)
+	}
+}
+
+func TestEmptyAndTiny(t *testing.T) {
+	ctx := context.Background()
+	if _, err := dataset.Build(ctx, check.Embedded{}, dataset.Input{}, options); err == nil || err.Error() != "the data set is empty" {
+		t.Errorf("nothing: %v", err)
+	}
+	if _, err := dataset.Build(ctx, check.Embedded{}, dataset.Input{Examples: made(1)}, options); err == nil {
+		t.Error("one example was split")
+	}
+	set := build(t, dataset.Input{Examples: made(2)}, options)
+	if len(set.Stage2[dataset.Valid]) != 1 || len(set.Stage2[dataset.Train]) != 1 {
+		t.Error("two examples are not one to train on and one to validate")
+	}
+}
+
+func TestImportedRows(t *testing.T) {
+	row := chat.Row{Messages: []chat.Message{{Role: chat.User, Content: "hello there"}, {Role: chat.Assistant, Content: "general"}}}
+	set := build(t, dataset.Input{Examples: made(30), Rows: []dataset.Imported{{Path: "rows.jsonl", Line: 4, Row: row}}}, options)
+	if sides(t, set)["rows.jsonl:4"] == "" {
+		t.Error("the imported row is not in the set")
+	}
+}
+
+func TestSimilarity(t *testing.T) {
+	a := "print \"a\",b$; for i=1 to 10; next i"
+	if s := dataset.Similarity(a, strings.ToUpper(strings.ReplaceAll(a, " ", "  "))); s != 1 {
+		t.Errorf("case and white space count: %v", s)
+	}
+	if s := dataset.Similarity(a, "something else entirely, with other words in it"); s != 0 {
+		t.Errorf("unrelated texts: %v", s)
+	}
+}

@@ -1,0 +1,91 @@
+package recipe_test
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bbjtune/internal/fault"
+	"bbjtune/internal/recipe"
+)
+
+const minimal = "name: x\nbase: {model: a/b}\ndata: {examples: [d]}\n"
+
+func TestParseFillsDefaults(t *testing.T) {
+	r, err := recipe.Parse("r.yaml", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Lora.Alpha != 2*r.Lora.R || r.Stage1.Packing != "bfd" || r.Stage2.Loss != "completion" || r.Data.ValidShare != 0.1 || len(r.Data.SystemPrompts) < 3 {
+		t.Errorf("defaults are not those of the recommended approach: %+v", r)
+	}
+	// What was resolved can be read back and means the same.
+	text, err := r.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := recipe.Parse("again.yaml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := again.YAML()
+	if err != nil || string(second) != string(text) {
+		t.Errorf("resolved twice:\n%s\n%s", text, second)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	cases := []struct{ name, text, want, hint string }{
+		{"misspelt key", minimal + "stage2: {learning_rte: 1}", `r.yaml:4: unknown key "learning_rte" in stage2`, `did you mean "learning_rate"?`},
+		{"misspelt section", minimal + "stage_2: {}", `r.yaml:4: unknown key "stage_2"`, `did you mean "stage2"?`},
+		{"no name", "base: {model: a/b}\ndata: {examples: [d]}", `r.yaml: name "" must be a plain word: it names the run folders`, ""},
+		{"a path as name", strings.Replace(minimal, "name: x", "name: ../x", 1), `r.yaml: name "../x" must be a plain word: it names the run folders`, ""},
+		{"no model", "name: x\ndata: {examples: [d]}", "r.yaml: base.model is missing", ""},
+		{"no data", "name: x\nbase: {model: a/b}", "r.yaml: data names neither examples nor rows nor raw source", ""},
+		{"instruct without a reason", strings.Replace(minimal, "model: a/b", "model: a/b, kind: instruct", 1),
+			"r.yaml: base.kind is instruct: tuning an instruct model for a new language overwrites its alignment",
+			"take the base model of the same family, or say in base.instruct_because why not"},
+		{"a word that is none", minimal + "stage1: {packing: some}", `r.yaml: stage1.packing is "some"`, "write one of none, bfd"},
+		{"out of range", minimal + "lora: {r: 0}", "r.yaml: lora.r is 0", "write a value from 1 to 1024"},
+		{"nothing to do", minimal + "stage1: {enabled: false}\nstage2: {enabled: false}", "r.yaml: both stages are switched off", ""},
+		{"another version", minimal + "version: 9", "r.yaml: version is 9, this program reads 1", ""},
+		{"wrong type", minimal + "seed: many", "r.yaml: line 4: cannot unmarshal !!str `many` into int", ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := recipe.Parse("r.yaml", []byte(c.text))
+			if err == nil || err.Error() != c.want {
+				t.Fatalf("got %v, want %s", err, c.want)
+			}
+			if c.hint != "" && fault.Hint(err) != c.hint || fault.Hint(err) == "" {
+				t.Errorf("hint %q, want %q", fault.Hint(err), c.hint)
+			}
+		})
+	}
+}
+
+func TestShippedRecipes(t *testing.T) {
+	files, err := filepath.Glob("../../recipes/*.yaml")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%v %v", files, err)
+	}
+	for _, f := range files {
+		r, err := recipe.Load(f)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if want := strings.TrimSuffix(filepath.Base(f), ".yaml"); r.Name != want {
+			t.Errorf("%s has the name %q", f, r.Name)
+		}
+	}
+}
+
+func TestLoadMissing(t *testing.T) {
+	_, err := recipe.Load(filepath.Join(t.TempDir(), "none.yaml"))
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || fault.Hint(err) == "" {
+		t.Errorf("got %v", err)
+	}
+}

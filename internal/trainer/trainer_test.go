@@ -1,0 +1,258 @@
+package trainer_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bbjtune/internal/fault"
+	"bbjtune/internal/recipe"
+	"bbjtune/internal/trainer"
+)
+
+// The test binary plays the worker when FAKE_WORKER says which part.
+func TestMain(m *testing.M) {
+	if part := os.Getenv("FAKE_WORKER"); part != "" {
+		fakeWorker(part)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+func fakeWorker(part string) {
+	switch part {
+	case "old":
+		say(`{"event":"hello","protocol":0}`)
+	case "mute":
+		time.Sleep(time.Minute)
+	case "absent":
+		fmt.Fprintln(os.Stderr, "ModuleNotFoundError: no module named torch")
+		os.Exit(1)
+	default:
+		say(`{"event":"hello","protocol":1,"python":"3.11.7"}`)
+		in := bufio.NewScanner(os.Stdin)
+		for in.Scan() {
+			fakeJob(part)
+		}
+	}
+}
+
+func fakeJob(part string) {
+	say(`{"event":"started","kind":"train"}`)
+	for step := 1; step <= 3; step++ {
+		say(`{"event":"heartbeat"}`)
+		say(`{"event":"step","step":%d,"steps":3,"loss":%.1f,"tokens_per_s":10}`, step, 3.0/float64(step))
+		if step != 2 {
+			continue
+		}
+		switch part {
+		case "dies":
+			fmt.Fprintln(os.Stderr, "Segmentation fault")
+			os.Exit(139)
+		case "garbage":
+			say("Traceback (most recent call last):")
+		case "hangs":
+			time.Sleep(time.Minute)
+		case "nan":
+			say(`{"event":"step","step":2,"steps":3,"loss":null}`)
+			say(`{"event":"failed","kind":"nan_loss","message":"the loss is no finite number","hint":"lower learning_rate"}`)
+			return
+		case "internal":
+			say(`{"event":"failed","kind":"internal","message":"KeyError: x","hint":""}`)
+			return
+		}
+	}
+	say(`{"event":"done","result":{"steps":3}}`)
+}
+
+func start(t *testing.T, part string) (*trainer.Worker, error) {
+	t.Helper()
+	return trainer.Start(t.Context(), trainer.Options{
+		Python: os.Args[0], Script: "-test.run=none", Silence: 2 * time.Second, Grace: 300 * time.Millisecond, Env: []string{"FAKE_WORKER=" + part},
+	})
+}
+
+func TestRun(t *testing.T) {
+	w, err := start(t, "good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for range 2 { // several jobs, one worker
+		var events []string
+		result, err := w.Run(t.Context(), map[string]int{"protocol": 1}, filepath.Join(t.TempDir(), "job.json"), func(e trainer.Event) {
+			events = append(events, e.Event)
+		})
+		if err != nil || string(result) != `{"steps":3}` || strings.Join(events, " ") != "started step step step" {
+			t.Errorf("result %s, events %v, err %v", result, events, err)
+		}
+	}
+}
+
+func TestRunFails(t *testing.T) {
+	cases := []struct{ part, want string }{
+		{"dies", "the training worker died: exit status 139; its last words: Segmentation fault"},
+		{"garbage", `the training worker wrote something that is no event: "Traceback (most recent call last):"`},
+		{"hangs", "the training worker said nothing for 2s and was stopped"},
+		{"nan", "the loss is no finite number"},
+		{"internal", "the training worker failed: KeyError: x"},
+	}
+	for _, c := range cases {
+		t.Run(c.part, func(t *testing.T) {
+			t.Parallel()
+			w, err := start(t, c.part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			_, err = w.Run(t.Context(), 1, filepath.Join(t.TempDir(), "job.json"), func(trainer.Event) {})
+			if err == nil || err.Error() != c.want || fault.Hint(err) == "" {
+				t.Errorf("got %v, hint %q", err, fault.Hint(err))
+			}
+		})
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	cases := []struct{ part, want string }{
+		{"old", "the training worker speaks protocol 0, this program 1"},
+		{"mute", "the training worker said nothing for 2s and was stopped"},
+		{"absent", "the training worker died: exit status 1; its last words: ModuleNotFoundError: no module named torch"},
+	}
+	for _, c := range cases {
+		t.Run(c.part, func(t *testing.T) {
+			t.Parallel()
+			_, err := start(t, c.part)
+			if err == nil || err.Error() != c.want || fault.Hint(err) == "" {
+				t.Errorf("got %v, hint %q", err, fault.Hint(err))
+			}
+		})
+	}
+	if _, err := trainer.Start(t.Context(), trainer.Options{Python: "no-such-python", Script: "x"}); err == nil || fault.Hint(err) == "" {
+		t.Errorf("no interpreter: %v", err)
+	}
+}
+
+func TestRunStopsWithItsContext(t *testing.T) {
+	w, err := start(t, "hangs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = w.Run(ctx, 1, filepath.Join(t.TempDir(), "job.json"), func(e trainer.Event) {
+		if e.Event == "step" {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The job structs and worker/jobs.py must name the same keys: a key that the
+// worker does not know, or misses, would fail every job.
+func TestJobsMatchTheWorker(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	script := "import json,sys; sys.path.insert(0,'../../worker'); import jobs\n" +
+		"for line in sys.stdin:\n    jobs.check_job(json.loads(line))\n"
+	for _, name := range []string{"demo-cpu", "bbj-coder-14b", "bbjllm-32b"} {
+		r, err := recipe.Load("../../recipes/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths := trainer.Paths{BaseModel: "b", AdapterIn: "a", Output: "o", Train: "t", Valid: "v"}
+		var in strings.Builder
+		enc := json.NewEncoder(&in)
+		for _, job := range []any{
+			trainer.NewTrain(r, 1, paths), trainer.NewTrain(r, 2, paths),
+			trainer.ImportBase{Protocol: 1, Kind: "import_base", Source: "s", Output: "o", ChatTemplate: "c"},
+			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c"},
+		} {
+			if err := enc.Encode(job); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command(python, "-B", "-c", script)
+		cmd.Stdin = strings.NewReader(in.String())
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// Every setting of a stage reaches its job: changing the recipe changes it.
+func TestNewTrainUsesEverySetting(t *testing.T) {
+	set := func(change func(*recipe.Recipe)) string {
+		r := recipe.Defaults()
+		if change != nil {
+			change(&r)
+		}
+		text, err := json.Marshal(trainer.NewTrain(&r, 2, trainer.Paths{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	plain := set(nil)
+	changes := map[string]func(*recipe.Recipe){
+		"seed":                   func(r *recipe.Recipe) { r.Seed++ },
+		"lora.r":                 func(r *recipe.Recipe) { r.Lora.R++ },
+		"lora.alpha":             func(r *recipe.Recipe) { r.Lora.Alpha++ },
+		"lora.dropout":           func(r *recipe.Recipe) { r.Lora.Dropout = 0.5 },
+		"lora.targets":           func(r *recipe.Recipe) { r.Lora.Targets = []string{"q_proj"} },
+		"lora.rslora":            func(r *recipe.Recipe) { r.Lora.RSLoRA = true },
+		"lora.dora":              func(r *recipe.Recipe) { r.Lora.DoRA = true },
+		"lora.train_stop_tokens": func(r *recipe.Recipe) { r.Lora.TrainStopTokens = true },
+		"quantization":           func(r *recipe.Recipe) { r.Quantization = "nf4" },
+		"double_quant":           func(r *recipe.Recipe) { r.DoubleQuant = true },
+		"precision":              func(r *recipe.Recipe) { r.Precision = "bf16" },
+		"optimizer":              func(r *recipe.Recipe) { r.Optimizer = "x" },
+		"gradient_checkpointing": func(r *recipe.Recipe) { r.GradientCheckpointing = false },
+		"epochs":                 func(r *recipe.Recipe) { r.Stage2.Epochs = 9 },
+		"learning_rate":          func(r *recipe.Recipe) { r.Stage2.LearningRate = 9 },
+		"scheduler":              func(r *recipe.Recipe) { r.Stage2.Scheduler = "constant" },
+		"warmup_ratio":           func(r *recipe.Recipe) { r.Stage2.WarmupRatio = 0.9 },
+		"weight_decay":           func(r *recipe.Recipe) { r.Stage2.WeightDecay = 0.9 },
+		"max_grad_norm":          func(r *recipe.Recipe) { r.Stage2.MaxGradNorm = 9 },
+		"batch_size":             func(r *recipe.Recipe) { r.Stage2.BatchSize = 9 },
+		"gradient_accumulation":  func(r *recipe.Recipe) { r.Stage2.GradientAccumulation = 9 },
+		"max_length":             func(r *recipe.Recipe) { r.Stage2.MaxLength = 99 },
+		"overlong":               func(r *recipe.Recipe) { r.Stage2.Overlong = "truncate" },
+		"packing":                func(r *recipe.Recipe) { r.Stage2.Packing = "bfd" },
+		"loss":                   func(r *recipe.Recipe) { r.Stage2.Loss = "full" },
+		"group_by_length":        func(r *recipe.Recipe) { r.Stage2.GroupByLength = true },
+		"eval_steps":             func(r *recipe.Recipe) { r.Stage2.EvalSteps = 9 },
+		"save_steps":             func(r *recipe.Recipe) { r.Stage2.SaveSteps = 9 },
+		"logging_steps":          func(r *recipe.Recipe) { r.Stage2.LoggingSteps = 9 },
+		"neftune_alpha":          func(r *recipe.Recipe) { r.Stage2.NEFTuneAlpha = 5 },
+		"early_stopping":         func(r *recipe.Recipe) { r.Stage2.EarlyStopping = 9 },
+	}
+	for name, change := range changes {
+		if set(change) == plain {
+			t.Errorf("%s does not reach the job", name)
+		}
+	}
+	if got := set(func(r *recipe.Recipe) { r.Stage1.Epochs = 9 }); got != plain {
+		t.Error("a setting of stage 1 shows in stage 2")
+	}
+	if !slices.Contains([]string{"text"}, trainer.NewTrain(ptr(recipe.Defaults()), 1, trainer.Paths{}).Format) {
+		t.Error("stage 1 is not raw text")
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
