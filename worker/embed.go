@@ -17,16 +17,18 @@ import (
 
 // Files holds the Python files and the requirements.
 //
-//go:embed worker.py jobs.py encode.py models.py train.py serve.py requirements-*.txt
+//go:embed worker.py jobs.py encode.py models.py quantize.py train.py serve.py requirements-*.txt
 var Files embed.FS
 
-// Hash identifies the content of the files.
-func Hash() (string, error) {
+// training are the patterns of the files that decide what a training yields.
+var training = []string{"worker.py", "jobs.py", "encode.py", "models.py", "train.py", "requirements-cpu.txt", "requirements-gpu.txt"}
+
+// TrainingHash identifies the code and the packages that training runs on. A
+// change to anything else (serving, tools) leaves finished trainings valid.
+func TrainingHash() (string, error) { return hashOf(training) }
+
+func hashOf(names []string) (string, error) {
 	h := sha256.New()
-	names, err := fs.Glob(Files, "*")
-	if err != nil {
-		return "", err
-	}
 	for _, name := range names {
 		text, err := Files.ReadFile(name)
 		if err != nil {
@@ -41,11 +43,11 @@ func Hash() (string, error) {
 // Unpack writes the files below dir, into a folder named after their content,
 // and returns that folder.
 func Unpack(dir string) (string, error) {
-	hash, err := Hash()
+	names, err := fs.Glob(Files, "*")
 	if err != nil {
 		return "", err
 	}
-	names, err := fs.Glob(Files, "*")
+	hash, err := hashOf(names)
 	if err != nil {
 		return "", err
 	}

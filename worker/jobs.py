@@ -98,6 +98,7 @@ def lora(value: Any) -> str:
 KINDS: dict[str, dict[str, Check]] = {
     "import_base": {"source": text, "output": text},
     "merge": {"base_model": text, "adapter": text, "output": text},
+    "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
     "train": {
         "stage": one_of("stage1", "stage2"),
         "seed": whole(0),
@@ -144,6 +145,7 @@ KINDS: dict[str, dict[str, Check]] = {
 DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
     "import_base": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "merge": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
+    "quantize": {},
     "train": {
         "attention": (one_of("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"), "auto"),
         "keep": (one_of("best", "last"), "best"),

@@ -18,7 +18,9 @@ from unittest import mock
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from gguf import GGUFReader, GGUFWriter, quants  # noqa: E402
 from peft import PeftModel  # noqa: E402
 
 import models  # noqa: E402
@@ -26,6 +28,7 @@ import train  # noqa: E402
 from encode import IGNORE, documents, encode_chat, encode_rows, encode_text, verify_batch  # noqa: E402
 from jobs import DEFAULTS, KINDS, BadInput, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
+from quantize import quantize  # noqa: E402
 
 WORDS = ["print", "next", "while", "open", "file", "read", "line", "total", "name", "hello", "world", "sum", "fox"]
 
@@ -250,25 +253,26 @@ class Batches(unittest.TestCase):
                 verify_batch(batch | {"labels": labels}, trainer.stage.train.rows)
 
     def test_a_document_does_not_see_its_neighbours(self) -> None:
-        trainer = build(fixture.stage1(fixture.root / "apart"))
-        trainer.model.eval()
-
-        def loss(documents: list[list[int]], counted: int) -> float:
-            batch = trainer.data_collator(
-                [{"input_ids": list(chain(*documents)), "seq_lengths": [len(document) for document in documents]}]
+        for attention in ("sdpa", "eager"):
+            trainer = build(fixture.stage1(fixture.root / "apart", attention=attention))
+            trainer.model.eval()
+            tokenizer = trainer.stage.tokenizer
+            mine, *others = (
+                encode_text(tokenizer, sentence(n, words), 999)[0] for n, words in ((5, 12), (1, 9), (3, 30))
             )
-            places = [number for number, document in enumerate(documents) for _ in document]
-            batch["labels"][0][torch.tensor(places) != counted] = IGNORE
-            with torch.no_grad():
-                return trainer.compute_loss(trainer.model, batch).item()
+            alone = self.loss_of(trainer, [mine], 0)
+            for before, after in (others, reversed(others)):
+                self.assertAlmostEqual(self.loss_of(trainer, [before, mine, after], 1), alone, delta=1e-5)
 
-        def ids(number: int, words: int) -> list[int]:
-            return encode_text(trainer.processing_class, sentence(number, words), 999)[0]
-
-        mine = ids(5, 12)
-        alone = loss([mine], 0)
-        self.assertAlmostEqual(loss([ids(1, 9), mine, ids(2, 9)], 1), alone, delta=1e-5)
-        self.assertAlmostEqual(loss([ids(8, 9), mine, ids(3, 30)], 1), alone, delta=1e-5)
+    def loss_of(self, trainer: train.Trainer, packed: list[list[int]], counted: int) -> float:
+        """The loss of one document of a packed row."""
+        batch = trainer.data_collator(
+            [{"input_ids": list(chain(*packed)), "seq_lengths": [len(ids) for ids in packed]}]
+        )
+        places = [number for number, ids in enumerate(packed) for _ in ids]
+        batch["labels"][0][torch.tensor(places) != counted] = IGNORE
+        with torch.no_grad():
+            return trainer.compute_loss(trainer.model, batch).item()
 
     def test_own_loss_equals_the_library_s(self) -> None:
         trainer = build(fixture.stage2(fixture.root / "loss", None))
@@ -360,6 +364,60 @@ class Adapters(unittest.TestCase):
         config = json.loads((fixture.root / "copy" / "tokenizer_config.json").read_text())
         self.assertEqual(config["chat_template"], CHATML)
         self.assertFalse((fixture.root / "copy" / "chat_template.jinja").exists())
+
+
+class Quantizing(unittest.TestCase):
+    """A file of the package's own writer, read back: matrices close to what they were, all else untouched."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="quantize-test-")
+        self.addCleanup(folder.cleanup)
+        self.source, self.output = Path(folder.name) / "f16.gguf", Path(folder.name) / "q8.gguf"
+        generator = np.random.default_rng(1)
+        self.tensors = {
+            "token_embd.weight": generator.normal(size=(40, 64)).astype(np.float16),
+            "odd.weight": generator.normal(size=(8, 50)).astype(np.float16),
+            "norm.weight": generator.normal(size=64).astype(np.float32),
+        }
+        writer = GGUFWriter(self.source, "llama")
+        writer.add_file_type(1)
+        writer.add_name("tiny")
+        writer.add_token_list(["a", "b", "<|im_end|>"])
+        writer.add_token_types([1, 1, 3])
+        for name, value in self.tensors.items():
+            writer.add_tensor(name, value)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+
+    def test_round_trip(self) -> None:
+        job = {
+            "protocol": 1,
+            "kind": "quantize",
+            "source": str(self.source),
+            "output": str(self.output),
+            "type": "q8_0",
+        }
+        result = quantize(check_job(job))
+        self.assertEqual((result["quantized"], result["tensors"]), (1, 3))
+        read = GGUFReader(self.output)
+        self.assertEqual(read.fields["general.name"].contents(), "tiny")
+        self.assertEqual(read.fields["general.file_type"].contents(), 7)
+        self.assertEqual(read.fields["tokenizer.ggml.tokens"].contents(), ["a", "b", "<|im_end|>"])
+        types = {tensor.name: tensor.tensor_type.name for tensor in read.tensors}
+        self.assertEqual(types, {"token_embd.weight": "Q8_0", "odd.weight": "F16", "norm.weight": "F32"})
+        for tensor in read.tensors:
+            value = quants.dequantize(tensor.data, tensor.tensor_type)
+            np.testing.assert_allclose(value, self.tensors[tensor.name].astype(np.float32), atol=0.02)
+        self.assertEqual(sorted(path.name for path in self.output.parent.iterdir()), ["f16.gguf", "q8.gguf"])
+
+    def test_what_is_no_model(self) -> None:
+        self.source.write_bytes(b"not a model, but long enough to be read as the head of one")
+        for source in (self.source, self.source.with_name("absent.gguf")):
+            with self.assertRaises(BadInput):
+                quantize({"source": str(source), "output": str(self.output), "type": "q8_0"})
+        self.assertFalse(self.output.exists())
 
 
 class Failures(unittest.TestCase):
@@ -479,7 +537,7 @@ class Process(unittest.TestCase):
         self.assertEqual((worker.hello["event"], worker.hello["protocol"]), ("hello", 1))
         events = worker.run(fixture.stage1(whole / "1"))
         self.check_events(events)
-        self.check_events(worker.run(fixture.stage2(whole / "2", whole / "1" / "adapter")))
+        self.check_events(worker.run(self.stage2(whole / "2", whole / "1" / "adapter")))
         self.check_bad_requests(worker)
         self.check_nan(worker)
         self.assertGreater(worker.heartbeats, 0)
@@ -495,14 +553,18 @@ class Process(unittest.TestCase):
         self.assertEqual(messages[0], "removed the incomplete checkpoint checkpoint-99")
         self.assertRegex(messages[1], r"^resumed from checkpoint-(4|8|10|12)$")
         self.compare(whole / "1", torn / "1")
-        self.kill_in(worker, fixture.stage2(torn / "2", torn / "1" / "adapter"))
+        self.kill_in(worker, self.stage2(torn / "2", torn / "1" / "adapter"))
 
         worker = self.worker()
-        events = worker.run(fixture.stage2(torn / "2", torn / "1" / "adapter", resume=True))
+        events = worker.run(self.stage2(torn / "2", torn / "1" / "adapter", resume=True))
         self.assertEqual(events[-1]["event"], "done", events[-1])
         self.compare(whole / "2", torn / "2")
         self.check_killed_after_the_last_step(worker, whole / "2", torn / "2", torn / "1" / "adapter")
         self.check_end_of_input(worker)
+
+    def stage2(self, output: Path, adapter: Path, **changes: Any) -> dict[str, Any]:
+        """In bf16, while stage 1 is in fp32: both are killed and resumed."""
+        return fixture.stage2(output, adapter, precision="bf16", **changes)
 
     def worker(self) -> Worker:
         worker = Worker()
@@ -587,7 +649,7 @@ class Process(unittest.TestCase):
         for path in (*torn.glob("training_*"), *torn.glob("adapter/*")):
             path.unlink()
         (torn / "adapter").rmdir()
-        events = worker.run(fixture.stage2(torn, adapter, resume=True))
+        events = worker.run(self.stage2(torn, adapter, resume=True))
         self.assertEqual([event for event in events if event["event"] == "step"], [])
         self.assertEqual(events[-1]["event"], "done", events[-1])
         self.compare(whole, torn)

@@ -109,9 +109,16 @@ def resolve_hardware(job: Job) -> tuple[str, str]:
         raise BadInput("quantization nf4 needs an NVIDIA GPU", "set quantization to none")
     precision = job["precision"]
     if precision == "auto":
-        # bf16 on a CPU is slower than fp32, and its support on MPS is partial.
-        precision = "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        precision = "bf16" if has_bf16(device) else "fp32"
     return device, precision
+
+
+def has_bf16(device: str) -> bool:
+    """Whether bf16 is the faster choice. Support on MPS is partial, and a CPU without the instructions emulates it."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    capabilities = torch.cpu.get_capabilities() if device == "cpu" else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def encode_split(tokenizer: PreTrainedTokenizerBase, job: Job, split: str) -> Encoded:
@@ -177,7 +184,7 @@ def build_model(stage: Stage) -> PeftModel:
     job = stage.job
     options: dict[str, Any] = {
         "dtype": torch.bfloat16 if stage.precision == "bf16" else torch.float32,
-        "attn_implementation": resolve_attention(job, stage.device),
+        "attn_implementation": resolve_attention(stage),
     }
     if job["quantization"] == "nf4":
         options |= {"quantization_config": nf4_config(job, options["dtype"]), "device_map": {"": 0}}
@@ -192,11 +199,21 @@ def build_model(stage: Stage) -> PeftModel:
         raise BadInput(f"the lora settings do not fit the model: {str(error).splitlines()[0]}") from error
 
 
-def resolve_attention(job: Job, device: str) -> str:
-    """Packed rows are kept apart by a mask that sdpa computes in full; flash attention skips what is masked."""
+# Above this length the scores that eager attention keeps for the backward pass outweigh what it gains.
+EAGER_LENGTH = 512
+
+
+def resolve_attention(stage: Stage) -> str:
+    """Packed rows are kept apart by a mask that sdpa computes in full; flash attention skips what is masked.
+
+    On a CPU in bf16, sdpa's kernel is slower than plain matrix products at short lengths.
+    """
+    job = stage.job
     if job["attention"] != "auto":
         return job["attention"]
-    return "flash_attention_2" if device == "cuda" and is_flash_attn_2_available() else "sdpa"
+    if stage.device == "cpu" and stage.precision == "bf16" and job["max_length"] <= EAGER_LENGTH:
+        return "eager"
+    return "flash_attention_2" if stage.device == "cuda" and is_flash_attn_2_available() else "sdpa"
 
 
 def nf4_config(job: Job, dtype: torch.dtype) -> BitsAndBytesConfig:

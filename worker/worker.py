@@ -68,7 +68,12 @@ def read_requests(requests: queue.Queue[str]) -> None:
     os._exit(0)
 
 
-def quiet_libraries() -> None:
+def prepare_libraries() -> None:
+    """What the libraries read when they are loaded."""
+    # Threads that spin while they wait for one another come to a standstill when other processes use the cores.
+    # A short spin keeps most of the speed on idle ones.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     os.environ.update(
         {
             "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -104,6 +109,10 @@ def run(request: str, protocol: Protocol) -> None:
             from train import train
 
             result = train(job, protocol.emit)
+        elif job["kind"] == "quantize":
+            from quantize import quantize
+
+            result = quantize(job)
         else:
             import models
 
@@ -124,7 +133,7 @@ def main() -> None:
     requests: queue.Queue[str] = queue.Queue()
     threading.Thread(target=heartbeat, args=(protocol,), daemon=True).start()
     threading.Thread(target=read_requests, args=(requests,), daemon=True).start()
-    quiet_libraries()
+    prepare_libraries()
     while True:
         run(requests.get(), protocol)
 

@@ -75,7 +75,7 @@ func (a *app) runRecipe(ctx context.Context, path string) error {
 	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
 		return err
 	}
-	return a.report(e, results, steps, "What "+p.recipe.Name+" learned", p.recipe.Name, training, "bbjtune serve "+packed.path("model-f16.gguf"))
+	return a.report(e, results, steps, "What "+p.recipe.Name+" learned", p.recipe.Name, training, "bbjtune serve "+packed.path(p.served()))
 }
 
 // report writes the report and shows its table. The tuned model is the last.

@@ -9,6 +9,7 @@ import (
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/pyenv"
+	"bbjtune/internal/recipe"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -42,4 +43,30 @@ func tool(name, absent string) string {
 		return path
 	}
 	return absent
+}
+
+func (a *app) envCommand() *cobra.Command {
+	var tools bool
+	c := &cobra.Command{
+		Use:   "env",
+		Short: "make the Python environment of training and serving, and print its interpreter",
+		Args:  args(0, 0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r := recipe.Defaults()
+			p := &pipeline{app: a, recipe: &r}
+			defer p.close()
+			lists := []string{"requirements-cpu.txt", "requirements-demo-base.txt"}
+			if tools {
+				lists = []string{"requirements-dev.txt"}
+			}
+			env, err := p.makeEnv(cmd.Context(), lists)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(a.Out, env.Python)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&tools, "tools", false, "instead, the environment of the tools that check the worker's code")
+	return c
 }

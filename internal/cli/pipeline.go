@@ -82,32 +82,44 @@ func (p *pipeline) finish(s *step, result any, names ...string) error {
 	return s.dir.Close()
 }
 
-// ensureEnv makes the Python environment.
+// ensureEnv makes the Python environment that the recipe needs.
 func (p *pipeline) ensureEnv(ctx context.Context) error {
 	if p.env != nil {
 		return nil
 	}
-	list := func(name string) pyenv.Requirements {
-		text, err := worker.Files.ReadFile(name)
-		if err != nil {
-			panic(err) // embedded: its absence is a defect of the build
-		}
-		return pyenv.Requirements{Name: name, Text: text}
-	}
-	lists := []pyenv.Requirements{list("requirements-cpu.txt")}
+	lists := []string{"requirements-cpu.txt"}
 	if p.recipe.Quantization == "nf4" {
-		lists[0] = list("requirements-gpu.txt")
+		lists[0] = "requirements-gpu.txt"
 	}
 	if strings.HasPrefix(p.recipe.Base.Model, "package:") {
-		lists = append(lists, list("requirements-demo-base.txt"))
+		lists = append(lists, "requirements-demo-base.txt")
 	}
-	log, err := p.log(filepath.Join(p.cache, "env-install.log"))
+	env, err := p.makeEnv(ctx, lists)
 	if err != nil {
 		return err
 	}
+	p.env = env
+	p.script, err = worker.Unpack(p.cache)
+	return err
+}
+
+// makeEnv makes an environment of pinned lists, and shows how far it is.
+func (p *pipeline) makeEnv(ctx context.Context, names []string) (*pyenv.Env, error) {
+	var lists []pyenv.Requirements
+	for _, name := range append([]string{"requirements-uv.txt"}, names...) {
+		text, err := worker.Files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, pyenv.Requirements{Name: name, Text: text})
+	}
+	log, err := p.log(filepath.Join(p.cache, "env-install.log"))
+	if err != nil {
+		return nil, err
+	}
 	var task *progress.Task
 	env, err := pyenv.Ensure(ctx, pyenv.Options{
-		Cache: p.cache, Python: p.python, UV: list("requirements-uv.txt"), Lists: lists, Log: log,
+		Cache: p.cache, Python: p.python, UV: lists[0], Lists: lists[1:], Log: log,
 		Status: func(what string, bytes int64) {
 			if task == nil {
 				task = p.show.Start("Python environment")
@@ -115,18 +127,15 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 			task.Update(float64(bytes), environmentBytes, what+", "+progress.Bytes(bytes))
 		},
 	})
+	if task == nil {
+		return env, err
+	}
 	if err != nil {
-		if task != nil {
-			task.Drop()
-		}
-		return err
+		task.Drop()
+		return nil, err
 	}
-	if task != nil {
-		task.End("ready in %s", env.Dir)
-	}
-	p.env = env
-	p.script, err = worker.Unpack(p.cache)
-	return err
+	task.End("ready in %s", env.Dir)
+	return env, nil
 }
 
 // environmentBytes is about how much uv's cache grows when it was empty
@@ -265,31 +274,69 @@ func (p *pipeline) baseGGUF(ctx context.Context, b *base) (string, error) {
 		return "", fault.Newf("download the model and name its folder as base.model, or set evaluate.few_shot to 0 and evaluate an endpoint with bbjtune eval --url",
 			"%s is on the hub: it cannot be converted for serving from here", b.model)
 	}
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-base", map[string]any{"model": b.identity, "form": ggufForm})
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-base", map[string]any{"model": b.identity, "form": ggufForm, "quantize": p.recipe.Package.Quantize})
 	if err != nil {
 		return "", err
 	}
-	file := s.path("model-f16.gguf")
 	if done {
-		return file, nil
+		return s.path(p.served()), nil
 	}
 	defer s.dir.Close()
 	task := p.show.Start("convert the base model")
 	defer task.Drop()
-	if err := p.toGGUF(ctx, b.dir, file, "base of "+p.recipe.Name); err != nil {
+	files, err := p.toGGUF(ctx, s, b.dir, "base of "+p.recipe.Name)
+	if err != nil {
 		return "", err
 	}
-	if err := p.finish(&s, nil, "model-f16.gguf"); err != nil {
+	if err := p.finish(&s, nil, files...); err != nil {
 		return "", err
 	}
-	task.End("GGUF, 16 bit")
-	return file, nil
+	task.End("%s", p.served())
+	return s.path(p.served()), nil
 }
 
 // ggufForm is raised when the conversion gives another file.
 const ggufForm = 1
 
-func (p *pipeline) toGGUF(ctx context.Context, dir, file, name string) error {
-	_, err := pack.ToGGUF(ctx, dir, file, pack.Metadata{Name: name})
-	return err
+// served is the name of the file that is evaluated and served: the first form
+// that the recipe asks for.
+func (p *pipeline) served() string { return ggufName(p.recipe.Package.Quantize[0]) }
+
+func ggufName(form string) string { return "model-" + form + ".gguf" }
+
+// toGGUF converts the model in dir into every form that the recipe asks for,
+// and returns their names in the folder of the step. What is there already is
+// whole: files get their names when they are complete.
+func (p *pipeline) toGGUF(ctx context.Context, s step, dir, name string) ([]string, error) {
+	full := ggufName("f16")
+	files := []string{full}
+	if !exists(s.path(full)) {
+		if _, err := pack.ToGGUF(ctx, dir, s.path(full), pack.Metadata{Name: name}); err != nil {
+			return nil, err
+		}
+	}
+	for _, form := range p.recipe.Package.Quantize {
+		file := ggufName(form)
+		if file == full {
+			continue
+		}
+		files = append(files, file)
+		if exists(s.path(file)) {
+			continue
+		}
+		w, err := p.startWorker(ctx)
+		if err != nil {
+			return nil, err
+		}
+		job := trainer.Quantize{Protocol: trainer.Protocol, Kind: "quantize", Source: abs(s.path(full)), Output: abs(s.path(file)), Type: form}
+		if _, err := w.Run(ctx, job, s.path("quantize.json"), func(trainer.Event) {}); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -98,5 +100,15 @@ func ggufOf(model string) (string, error) {
 	if err != nil || len(found) == 0 {
 		return "", fault.Newf("name a .gguf file or a folder below runs/pack", "%s holds no .gguf file", model)
 	}
+	// The smallest one: whoever quantized a model means to serve that.
+	slices.SortStableFunc(found, func(a, b string) int { return cmp.Compare(size(a), size(b)) })
 	return found[0], nil
+}
+
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }

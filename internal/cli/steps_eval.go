@@ -249,7 +249,7 @@ func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	groups, servers, err := p.subjects(baseFile, packed.path("model-f16.gguf"))
+	groups, servers, err := p.subjects(baseFile, packed.path(p.served()))
 	if err != nil {
 		return nil, nil, nil, err
 	}

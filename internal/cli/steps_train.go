@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -88,7 +86,7 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 			files[f.Path] = f.SHA256
 		}
 	}
-	code, err := worker.Hash()
+	code, err := worker.TrainingHash()
 	if err != nil {
 		return nil, err
 	}
@@ -175,18 +173,12 @@ func title(stage int) string {
 
 // absolute makes the job's paths independent of the worker's folder.
 func absolute(job trainer.Train) trainer.Train {
-	abs := func(p string) string {
-		if full, err := filepath.Abs(p); err == nil {
-			return full
-		}
-		return p
-	}
 	job.Output, job.Train, job.Valid = abs(job.Output), abs(job.Train), abs(job.Valid)
 	if job.AdapterIn != nil {
 		full := abs(*job.AdapterIn)
 		job.AdapterIn = &full
 	}
-	if _, err := os.Stat(job.BaseModel); err == nil {
+	if exists(job.BaseModel) {
 		job.BaseModel = abs(job.BaseModel)
 	}
 	return job
@@ -275,20 +267,21 @@ func (p *pipeline) pack(ctx context.Context) (step, error) {
 	if err := p.merge(ctx, s, b, adapter); err != nil {
 		return step{}, err
 	}
-	if err := p.toGGUF(ctx, s.path("merged"), s.path("model-f16.gguf"), p.recipe.Package.Name); err != nil {
+	files, err := p.toGGUF(ctx, s, s.path("merged"), p.recipe.Package.Name)
+	if err != nil {
 		return step{}, err
 	}
-	text, err := pack.Modelfile(pack.ModelfileOptions{From: "./model-f16.gguf", System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx})
+	text, err := pack.Modelfile(pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx})
 	if err != nil {
 		return step{}, err
 	}
 	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
 		return step{}, err
 	}
-	if err := p.finish(&s, nil, "merged", "model-f16.gguf", "Modelfile"); err != nil {
+	if err := p.finish(&s, nil, append(files, "merged", "Modelfile")...); err != nil {
 		return step{}, err
 	}
-	task.End("%s", s.path("model-f16.gguf"))
+	task.End("%s", s.path(p.served()))
 	return s, nil
 }
 
@@ -296,10 +289,8 @@ func (p *pipeline) pack(ctx context.Context) (step, error) {
 // worker gives the folder its name only when it is complete.
 func (p *pipeline) merge(ctx context.Context, s step, b *base, adapter string) error {
 	out := s.path("merged")
-	if _, err := os.Stat(out); err == nil {
+	if exists(out) {
 		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	w, err := p.startWorker(ctx)
 	if err != nil {

@@ -156,7 +156,8 @@ type Evaluate struct {
 type Package struct {
 	// Name is the model's name for Ollama.
 	Name string `yaml:"name" json:"name"`
-	// Quantize lists the GGUF forms; f16 is always made.
+	// Quantize lists the GGUF forms: f16, q8_0 or q4_0. The first is the
+	// one that is evaluated and served; f16 is always made.
 	Quantize []string `yaml:"quantize" json:"quantize"`
 	// NumCtx is the context length a served model is given.
 	NumCtx int `yaml:"num_ctx" json:"num_ctx"`
@@ -256,6 +257,14 @@ func (r *Recipe) validate() error {
 	}
 	if !r.Stage1.Enabled && !r.Stage2.Enabled {
 		return fmt.Errorf("both stages are switched off")
+	}
+	if len(r.Package.Quantize) == 0 {
+		return fmt.Errorf("package.quantize is empty")
+	}
+	for _, form := range r.Package.Quantize {
+		if err := oneOf("package.quantize", form, "f16", "q8_0", "q4_0"); err != nil {
+			return err
+		}
 	}
 	return firstError(
 		oneOf("base.kind", r.Base.Kind, "base", "instruct"),

@@ -32,6 +32,15 @@ type (
 		ChatTemplate string `json:"chat_template"`
 	}
 
+	// Quantize writes a GGUF file in fewer bits.
+	Quantize struct {
+		Protocol int    `json:"protocol"`
+		Kind     string `json:"kind"`
+		Source   string `json:"source"`
+		Output   string `json:"output"`
+		Type     string `json:"type"`
+	}
+
 	// Train runs one stage.
 	Train struct {
 		Protocol              int      `json:"protocol"`

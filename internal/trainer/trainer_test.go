@@ -181,6 +181,7 @@ func TestJobsMatchTheWorker(t *testing.T) {
 		for _, job := range []any{
 			trainer.NewTrain(r, 1, paths), trainer.NewTrain(r, 2, paths),
 			trainer.ImportBase{Protocol: 1, Kind: "import_base", Source: "s", Output: "o", ChatTemplate: "c"},
+			trainer.Quantize{Protocol: 1, Kind: "quantize", Source: "s", Output: "o", Type: "q8_0"},
 			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c"},
 		} {
 			if err := enc.Encode(job); err != nil {
