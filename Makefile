@@ -6,14 +6,15 @@
 
 GO  ?= go
 BIN := bin/bbjtune
-export GOFLAGS := -buildvcs=false
+VERSION := $(shell git describe --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .PHONY: build demo test test-go test-cross test-worker bench fuzz lint
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/bbjtune
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
 
 demo: build
 	$(BIN) demo

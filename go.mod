@@ -3,17 +3,17 @@ module bbjtune
 go 1.26.0
 
 require (
-	github.com/gofrs/flock v0.13.1
-	github.com/ollama/ollama v0.17.4
-	github.com/openai/openai-go/v3 v3.96.0
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/spf13/cobra v1.10.2
-	github.com/x448/float16 v0.8.4
-	github.com/yuin/goldmark v1.8.7
-	go.yaml.in/yaml/v3 v3.0.6
-	golang.org/x/sys v0.49.0
-	golang.org/x/term v0.47.0
-	golang.org/x/text v0.43.0
+	github.com/gofrs/flock v0.13.1 // one process a run folder, on every platform
+	github.com/ollama/ollama v0.17.4 // its converter of safetensors to GGUF (convert, fs/ggml) and its parser of Modelfiles in tests
+	github.com/openai/openai-go/v3 v3.96.0 // the official client of OpenAI-compatible endpoints: retries, errors, types
+	github.com/rogpeppe/go-internal v1.16.0 // testscript: every command is tested by scripts
+	github.com/spf13/cobra v1.10.2 // commands, flags, help and shell completion
+	github.com/x448/float16 v0.8.4 // 16-bit floats of model weights
+	github.com/yuin/goldmark v1.8.7 // Markdown with the positions of headings and fences
+	go.yaml.in/yaml/v3 v3.0.6 // YAML with line numbers; the maintained successor of gopkg.in/yaml.v3
+	golang.org/x/sys v0.49.0 // process groups, jobs and free disk space per platform
+	golang.org/x/term v0.47.0 // is this a terminal, and how wide
+	golang.org/x/text v0.43.0 // Unicode normal form C for prompts
 )
 
 require (

@@ -125,8 +125,6 @@ func readCall(n *syntax.CallExpr, add func(Generation, syntax.Node, string)) {
 	}
 	if name, ok := n.Function(); ok {
 		switch lower := strings.ToLower(name.Name); {
-		case lower == "bbjapi":
-			add(GUI, n, name.Name)
 		case vproFunctions[lower]:
 			add(VPRO5, n, name.Name)
 		}

@@ -22,10 +22,10 @@ func TestOf(t *testing.T) {
 		{"line numbers", "10 print 1", generation.Character, "line number"},
 		{"mnemonic window", "print (sysgui)'WINDOW'(1,2,3,4,\"t\")", generation.VPRO5, "WINDOW"},
 		{"ctrl", "x$=ctrl(sysgui,101,1)", generation.VPRO5, "ctrl"},
-		{"object window", "w!=BBjAPI().openSysGui(\"X0\").addWindow(1,2,3,4,\"t\")", generation.GUI, "BBjAPI"},
+		{"object window", "w!=BBjAPI().openSysGui(\"X0\").addWindow(1,2,3,4,\"t\")", generation.GUI, "openSysGui"},
 		{"declared type", "declare BBjTopLevelWindow w!", generation.GUI, "BBjTopLevelWindow"},
 		{"a type without a screen", "declare BBjVector v!", generation.All, ""},
-		{"web manager", "BBjAPI().getWebManager().injectStyle(\"a{}\")", generation.DWC, "BBjAPI"},
+		{"web manager", "BBjAPI().getWebManager().injectStyle(\"a{}\")", generation.DWC, "getWebManager"},
 		{"the newest wins", "print 'CS'\nb!.setStyle(\"color\",\"red\")", generation.DWC, "CS"},
 	}
 	for _, c := range cases {

@@ -13,6 +13,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second Ctrl-C ends the program the hard way; what it leaves is resumable.
+	context.AfterFunc(ctx, stop)
 	status := cli.Main(ctx, cli.Process())
 	stop()
 	os.Exit(status)

@@ -152,11 +152,15 @@ func (c *checking) markdown(path string, text []byte) error {
 	return nil
 }
 
-// isCase tells an evaluation case by its folder: suites/NAME/cases/….
+// isCase tells an evaluation case by its place: below the folder cases of a
+// suite, which has a suite.yaml beside it.
 func isCase(path string) bool {
-	parts := strings.Split(filepath.ToSlash(abs(path)), "/")
-	i := slices.Index(parts, "cases")
-	return i > 0 && i < len(parts)-1
+	for dir := filepath.Dir(abs(path)); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if filepath.Base(dir) == "cases" && exists(filepath.Join(filepath.Dir(dir), "suite.yaml")) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *checking) suiteCase(path string, text []byte) error {

@@ -170,8 +170,15 @@ func (a *app) findCache() error {
 	return err
 }
 
-// Version is the version of the program: that of the module, or of the commit.
+// version is set by the linker (see the Makefile).
+var version string
+
+// Version is the version of the program: the commit that make built it from,
+// else that of the module.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"

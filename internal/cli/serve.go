@@ -50,10 +50,11 @@ func (a *app) serveModel(ctx context.Context, model string, f serveFlags) error 
 	r := recipe.Defaults()
 	p := &pipeline{app: a, recipe: &r}
 	defer p.close()
-	o := modelserver.Options{Kind: modelserver.Kind(f.server), Model: file, Context: f.context, Parallel: f.parallel}
-	if a.verbose {
-		o.Log = a.Err
+	log, err := p.log(filepath.Join(a.runs, "server.log"))
+	if err != nil {
+		return err
 	}
+	o := modelserver.Options{Kind: modelserver.Kind(f.server), Model: file, Context: f.context, Parallel: f.parallel, Log: log}
 	switch o.Kind {
 	case modelserver.XLlamaCPP:
 		if err := p.ensureEnv(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bbjtune/bbj/diag"
@@ -21,22 +22,25 @@ import (
 
 // dataCounts is the result that a data folder's manifest carries.
 type dataCounts struct {
-	Examples int `json:"examples"`
-	Rows     int `json:"imported_rows"`
-	Raw      int `json:"raw_files"`
-	Removed  int `json:"removed"`
-	Stage1   struct {
-		Train int `json:"train"`
-		Valid int `json:"valid"`
-	} `json:"stage1"`
-	Stage2 struct {
-		Train int `json:"train"`
-		Valid int `json:"valid"`
-	} `json:"stage2"`
+	Examples int   `json:"examples"`
+	Rows     int   `json:"imported_rows"`
+	Raw      int   `json:"raw_files"`
+	Removed  int   `json:"removed"`
+	Stage1   sides `json:"stage1"`
+	Stage2   sides `json:"stage2"`
+}
+
+// sides counts the rows of a stage.
+type sides struct {
+	Train int `json:"train"`
+	Valid int `json:"valid"`
 }
 
 // buildData makes the training files.
 func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
+	if p.data != nil {
+		return *p.data, p.counts, nil
+	}
 	in, sources, err := p.readSources()
 	if err != nil {
 		return step{}, nil, err
@@ -49,13 +53,18 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 	o := dataset.Options{Seed: r.Seed, ValidShare: r.Data.ValidShare, Phrasings: r.Data.Phrasings, SystemPrompts: r.Data.SystemPrompts}
 	s, done, err := p.open(p.runs, "data", r.Name, map[string]any{
 		"format": dataset.FormatVersion, "sources": sources, "options": o, "engine": p.engine.Name() + " " + version,
+		"extensions": r.Data.RawExtensions,
 	})
 	if err != nil {
 		return step{}, nil, err
 	}
 	counts := &dataCounts{}
 	if done {
-		return s, counts, json.Unmarshal(s.manifest.Result, counts)
+		if err := json.Unmarshal(s.manifest.Result, counts); err != nil {
+			return step{}, nil, err
+		}
+		p.data, p.counts = &s, counts
+		return s, counts, nil
 	}
 	defer s.dir.Close()
 	task := p.show.Start("data set")
@@ -72,6 +81,7 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 		return step{}, nil, err
 	}
 	task.End("%d + %d rows to train on, %d + %d held out for validation", counts.Stage1.Train, counts.Stage2.Train, counts.Stage1.Valid, counts.Stage2.Valid)
+	p.data, p.counts = &s, counts
 	if counts.Removed > 0 {
 		p.show.Say("  %d sources were left out; %s says why", counts.Removed, s.path("removed.jsonl"))
 	}
@@ -122,7 +132,12 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 			return in, nil, err
 		}
 	}
-	for _, dir := range p.recipe.Data.HoldOut {
+	held := p.recipe.Data.HoldOut
+	if s := p.recipe.Evaluate.Suite; s != "" && !slices.Contains(held, s) {
+		// What is measured is never trained on, whether the recipe says so or not.
+		held = append(slices.Clone(held), s)
+	}
+	for _, dir := range held {
 		s, err := suite.Load(p.recipe.Path(dir))
 		if err != nil {
 			return in, nil, err
@@ -195,6 +210,9 @@ func (p *pipeline) readRaw(in *dataset.Input, sources map[string]string, dir str
 	files, skipped, err := corpus.Load(p.recipe.Path(dir), p.recipe.Data.RawExtensions)
 	if err != nil {
 		return err
+	}
+	if len(files) == 0 {
+		return fault.Newf("check the folder and data.raw_extensions", "%s holds no BBj source (%s)", dir, strings.Join(p.recipe.Data.RawExtensions, " "))
 	}
 	for _, f := range files {
 		in.Raw = append(in.Raw, dataset.Raw{Path: dir + "/" + f.Path, Text: f.Text})

@@ -228,6 +228,18 @@ func (p *pipeline) serve(ctx context.Context, file string) (*modelserver.Server,
 // evaluateAll evaluates base, few-shot control and tuned model, and returns
 // the results in that order.
 func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result, []step, error) {
+	// Read before the hours of training: a suite that is not there must not
+	// be found out about afterwards.
+	if p.recipe.Evaluate.Suite == "" {
+		return nil, nil, nil, fault.New("the recipe names no suite to evaluate on", "write evaluate.suite, for example suites/bbj-core")
+	}
+	e, err := p.evaluation(p.recipe.Name, p.recipe.Path(p.recipe.Evaluate.Suite), p.engine, p.recipe.Evaluate.Concurrency)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if _, _, err := p.shots(p.recipe.Evaluate.FewShot); err != nil {
+		return nil, nil, nil, err
+	}
 	packed, err := p.pack(ctx)
 	if err != nil {
 		return nil, nil, nil, err
@@ -244,10 +256,6 @@ func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result
 	if p.worker != nil {
 		p.worker.Close()
 		p.worker = nil
-	}
-	e, err := p.evaluation(p.recipe.Name, p.recipe.Path(p.recipe.Evaluate.Suite), p.engine, p.recipe.Evaluate.Concurrency)
-	if err != nil {
-		return nil, nil, nil, err
 	}
 	groups, servers, err := p.subjects(baseFile, packed.path(p.served()))
 	if err != nil {

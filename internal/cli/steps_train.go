@@ -22,8 +22,40 @@ import (
 // train runs the stages that the recipe switches on; each continues the
 // adapter of the one before.
 func (p *pipeline) train(ctx context.Context) (step, error) {
+	if p.trained == nil {
+		s, err := p.trainOnce(ctx)
+		if err != nil {
+			return step{}, err
+		}
+		p.trained = &s
+	}
+	return *p.trained, nil
+}
+
+// needRows fails early where a stage would find nothing to train on or to
+// validate with.
+func (p *pipeline) needRows(c *dataCounts) error {
+	for _, n := range p.stages() {
+		rows := c.Stage1
+		if n == 2 {
+			rows = c.Stage2
+		}
+		if rows.Train == 0 {
+			return fault.Newf("add data for it, or switch it off with enabled: false", "stage %d has no rows to train on", n)
+		}
+		if rows.Valid == 0 {
+			return fault.Newf("raise data.valid_share, or add data: without validation overfitting cannot be seen", "stage %d has no rows for validation", n)
+		}
+	}
+	return nil
+}
+
+func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
+		return step{}, err
+	}
+	if err := p.needRows(counts); err != nil {
 		return step{}, err
 	}
 	b, err := p.ensureBase(ctx)
@@ -126,7 +158,7 @@ func (t *stageRun) name() string { return fmt.Sprintf("stage%d", t.n) }
 // run trains the stage, or reads what it was when it is already done.
 func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 	done := t.s.path(t.name(), "stage.json")
-	if text, err := os.ReadFile(done); err == nil {
+	if text, err := os.ReadFile(done); err == nil && exists(t.s.path(t.name(), "adapter")) {
 		var st report.Stage
 		if json.Unmarshal(text, &st) == nil {
 			t.p.show.Say("✓ %s: done before", title(t.n))
@@ -245,6 +277,17 @@ func (w *watcher) event(e trainer.Event) {
 
 // pack merges the tuned adapter with its base and converts the result.
 func (p *pipeline) pack(ctx context.Context) (step, error) {
+	if p.packed == nil {
+		s, err := p.packOnce(ctx)
+		if err != nil {
+			return step{}, err
+		}
+		p.packed = &s
+	}
+	return *p.packed, nil
+}
+
+func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	trained, err := p.train(ctx)
 	if err != nil {
 		return step{}, err
@@ -297,7 +340,7 @@ func (p *pipeline) merge(ctx context.Context, s step, b *base, adapter string) e
 		return err
 	}
 	paths := absolute(trainer.Train{BaseModel: b.model, AdapterIn: &adapter, Output: out})
-	job := trainer.Merge{Protocol: trainer.Protocol, Kind: "merge", BaseModel: paths.BaseModel, Adapter: *paths.AdapterIn, Output: paths.Output, ChatTemplate: chat.Template}
+	job := trainer.Merge{Protocol: trainer.Protocol, Kind: "merge", BaseModel: paths.BaseModel, Adapter: *paths.AdapterIn, Output: paths.Output, ChatTemplate: chat.Template, Dtype: b.dtype}
 	if _, err := w.Run(ctx, job, s.path("job.json"), func(trainer.Event) {}); err != nil {
 		return fault.Wrap(fmt.Errorf("merge: %w", err), "see worker.log in the runs folder")
 	}

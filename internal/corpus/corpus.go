@@ -36,9 +36,13 @@ const maxSize = 4 << 20
 func Load(dir string, extensions []string) ([]File, []Skipped, error) {
 	var files []File
 	var skipped []Skipped
+	wanted := make([]string, len(extensions))
+	for i, e := range extensions {
+		wanted[i] = strings.ToLower(e)
+	}
 	// Over a DirFS, so that a folder that is a link is followed.
 	err := fs.WalkDir(os.DirFS(dir), ".", func(rel string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !slices.Contains(extensions, strings.ToLower(filepath.Ext(rel))) {
+		if err != nil || !d.Type().IsRegular() || !slices.Contains(wanted, strings.ToLower(filepath.Ext(rel))) {
 			return err
 		}
 		text, reason, err := read(filepath.Join(dir, filepath.FromSlash(rel)), d)

@@ -29,7 +29,7 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files, skipped, err := corpus.Load(dir, []string{".bbj", ".bbl", ".src"})
+	files, skipped, err := corpus.Load(dir, []string{".BBJ", ".bbl", ".src"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,6 @@ type Recipe struct {
 	Stage2                Stage    `yaml:"stage2" json:"stage2"`
 	Evaluate              Evaluate `yaml:"evaluate" json:"evaluate"`
 	Package               Package  `yaml:"package" json:"package"`
-
-	dir string // the folder that relative paths start from
 }
 
 // Base names the model that is tuned.
@@ -217,20 +215,9 @@ func Parse(name string, text []byte) (*Recipe, error) {
 	return &r, nil
 }
 
-// In returns a copy whose relative paths start from dir.
-func (r *Recipe) In(dir string) *Recipe {
-	c := *r
-	c.dir = dir
-	return &c
-}
-
-// Path resolves a path of the recipe.
-func (r *Recipe) Path(p string) string {
-	if r.dir == "" || filepath.IsAbs(p) {
-		return filepath.FromSlash(p)
-	}
-	return filepath.Join(r.dir, filepath.FromSlash(p))
-}
+// Path resolves a path of the recipe: slashes are those of the platform, and
+// relative paths start from the working directory.
+func (r *Recipe) Path(p string) string { return filepath.FromSlash(p) }
 
 // YAML returns the recipe with every value resolved.
 func (r *Recipe) YAML() ([]byte, error) { return yaml.Marshal(r) }
@@ -257,6 +244,9 @@ func (r *Recipe) validate() error {
 	}
 	if !r.Stage1.Enabled && !r.Stage2.Enabled {
 		return fmt.Errorf("both stages are switched off")
+	}
+	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
+		return fmt.Errorf("evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
 	}
 	if len(r.Package.Quantize) == 0 {
 		return fmt.Errorf("package.quantize is empty")

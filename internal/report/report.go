@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"strings"
 	"time"
 
@@ -85,6 +86,12 @@ func New(title string, date time.Time, s *suite.Suite, models []*eval.Result, ma
 		if m.Engine != models[main].Engine || m.Extract != models[main].Extract {
 			return nil, fmt.Errorf("%s was judged by another engine or extractor than %s", m.Model, models[main].Model)
 		}
+		if len(m.Answers) == 0 {
+			return nil, fmt.Errorf("%s has no answers", m.Model)
+		}
+		if !sameConditions(m.Options, models[main].Options) {
+			return nil, fmt.Errorf("%s was asked under other conditions (temperature, tokens, samples or system prompt) than %s", m.Model, models[main].Model)
+		}
 		if i == main {
 			continue
 		}
@@ -93,6 +100,14 @@ func New(title string, date time.Time, s *suite.Suite, models []*eval.Result, ma
 		}
 	}
 	return r, nil
+}
+
+// sameConditions reports whether two models were asked alike. Examples in the
+// prompt may differ: they are what a few-shot control is about, and the report
+// names them.
+func sameConditions(a, b eval.Options) bool {
+	a.Shots, b.Shots = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // JSON writes the machine form.
@@ -125,6 +140,9 @@ func (c Comparison) Points() string {
 
 // PValue writes a probability as readers expect it.
 func PValue(p float64) string {
+	if p < 1e-300 {
+		return "< 10^-300" // smaller ones are lost in the arithmetic
+	}
 	if p < 0.001 {
 		exponent := math.Floor(math.Log10(p))
 		return fmt.Sprintf("%.1f × 10^%d", p/math.Pow(10, exponent), int(exponent))

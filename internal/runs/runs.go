@@ -92,8 +92,13 @@ func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
 		return nil, nil, err
 	}
 	id := name + "-" + key[:12]
+	// The key decides; a folder that was made under another name is the same
+	// work.
+	if found, err := filepath.Glob(filepath.Join(root, kind, "*-"+key[:12])); err == nil && len(found) > 0 {
+		id = filepath.Base(found[0])
+	}
 	d := &Dir{Path: filepath.Join(root, kind, id), Kind: kind, ID: id, Key: key, inputs: text, tool: tool}
-	if m, err := ReadManifest(d.Path); err == nil && m.Key == key && m.present(d.Path) {
+	if m := d.complete(); m != nil {
 		return d, m, nil
 	}
 	if err := os.MkdirAll(d.Path, 0o755); err != nil {
@@ -107,13 +112,45 @@ func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
 	if !got {
 		return nil, nil, fault.Newf("wait for it to end, or stop it", "another bbjtune works in %s", d.Path)
 	}
-	// A manifest that does not hold here (an output is gone) must not
-	// vouch for the folder while the work is done again.
-	if err := os.Remove(d.File(manifestName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// Another process may have finished while this one waited for the lock.
+	if m := d.complete(); m != nil {
+		return d, m, d.Close()
+	}
+	if err := d.clearDamaged(); err != nil {
 		d.Close()
 		return nil, nil, err
 	}
 	return d, nil, nil
+}
+
+// complete returns the manifest when the work is done and all of it is there.
+func (d *Dir) complete() *Manifest {
+	if m, err := ReadManifest(d.Path); err == nil && m.Key == d.Key && m.present(d.Path) {
+		return m
+	}
+	return nil
+}
+
+// clearDamaged empties a folder whose manifest does not hold any more: an
+// output was deleted or cut short, so that nothing in it can be trusted.
+// Without a manifest the folder is work under way and stays as it is.
+func (d *Dir) clearDamaged() error {
+	if _, err := os.Stat(d.File(manifestName)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	entries, err := os.ReadDir(d.Path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == lockName {
+			continue
+		}
+		if err := os.RemoveAll(d.File(e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // File returns the path of a file inside the folder.

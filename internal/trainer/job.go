@@ -20,6 +20,7 @@ type (
 		Source       string `json:"source"`
 		Output       string `json:"output"`
 		ChatTemplate string `json:"chat_template"`
+		Dtype        string `json:"dtype"`
 	}
 
 	// Merge joins an adapter with its base model.
@@ -30,6 +31,7 @@ type (
 		Adapter      string `json:"adapter"`
 		Output       string `json:"output"`
 		ChatTemplate string `json:"chat_template"`
+		Dtype        string `json:"dtype"`
 	}
 
 	// Quantize writes a GGUF file in fewer bits.

@@ -180,9 +180,9 @@ func TestJobsMatchTheWorker(t *testing.T) {
 		enc := json.NewEncoder(&in)
 		for _, job := range []any{
 			trainer.NewTrain(r, 1, paths), trainer.NewTrain(r, 2, paths),
-			trainer.ImportBase{Protocol: 1, Kind: "import_base", Source: "s", Output: "o", ChatTemplate: "c"},
+			trainer.ImportBase{Protocol: 1, Kind: "import_base", Source: "s", Output: "o", ChatTemplate: "c", Dtype: "float32"},
 			trainer.Quantize{Protocol: 1, Kind: "quantize", Source: "s", Output: "o", Type: "q8_0"},
-			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c"},
+			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c", Dtype: "float32"},
 		} {
 			if err := enc.Encode(job); err != nil {
 				t.Fatal(err)
