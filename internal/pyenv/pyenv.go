@@ -22,6 +22,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"bbjtune/internal/fault"
 	"bbjtune/internal/proc"
 	"bbjtune/internal/runs"
@@ -77,15 +79,40 @@ func Ensure(ctx context.Context, o Options) (*Env, error) {
 	}
 	env := &Env{Dir: filepath.Join(o.Cache, "env", key(o, version)), Version: version}
 	env.Python = interpreter(env.Dir)
-	if _, err := os.Stat(filepath.Join(env.Dir, marker)); err == nil {
-		if _, err := os.Stat(env.Python); err == nil {
-			return env, nil
-		}
+	if env.complete() {
+		return env, nil
+	}
+	unlock, err := o.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if env.complete() {
+		return env, nil // another process made it meanwhile
 	}
 	if err := o.make(ctx, base, env); err != nil {
 		return nil, err
 	}
 	return env, nil
+}
+
+// complete reports whether the environment was made to its end.
+func (e *Env) complete() bool {
+	_, marked := os.Stat(filepath.Join(e.Dir, marker))
+	_, there := os.Stat(e.Python)
+	return marked == nil && there == nil
+}
+
+// lock waits until no other process makes an environment in the cache.
+func (o Options) lock(ctx context.Context) (unlock func(), err error) {
+	if err := os.MkdirAll(o.Cache, 0o755); err != nil {
+		return nil, fault.Wrap(err, "choose a folder that can be written with BBJTUNE_CACHE")
+	}
+	l := flock.New(filepath.Join(o.Cache, "env.lock"))
+	if _, err := l.TryLockContext(ctx, time.Second); err != nil {
+		return nil, fmt.Errorf("wait for another bbjtune that makes the Python environment: %w", err)
+	}
+	return func() { l.Unlock() }, nil
 }
 
 // key names an environment after everything that decides what is in it.

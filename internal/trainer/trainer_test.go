@@ -80,7 +80,7 @@ func start(t *testing.T, part string) (*trainer.Worker, error) {
 	t.Helper()
 	silence := time.Minute // a busy machine starts slowly
 	if part == "hangs" || part == "mute" {
-		silence = 2 * time.Second
+		silence = 5 * time.Second
 	}
 	return trainer.Start(t.Context(), trainer.Options{
 		Python: os.Args[0], Script: "-test.run=none", Silence: silence, Grace: 300 * time.Millisecond, Env: []string{"FAKE_WORKER=" + part},
@@ -108,7 +108,7 @@ func TestRunFails(t *testing.T) {
 	cases := []struct{ part, want string }{
 		{"dies", "the training worker died: exit status 139; its last words: Segmentation fault"},
 		{"garbage", `the training worker wrote something that is no event: "Traceback (most recent call last):"`},
-		{"hangs", "the training worker said nothing for 2s and was stopped"},
+		{"hangs", "the training worker said nothing for 5s and was stopped"},
 		{"nan", "the loss is no finite number"},
 		{"internal", "the training worker failed: KeyError: x"},
 	}
@@ -131,7 +131,7 @@ func TestRunFails(t *testing.T) {
 func TestStartFails(t *testing.T) {
 	cases := []struct{ part, want string }{
 		{"old", "the training worker speaks protocol 0, this program 1"},
-		{"mute", "the training worker said nothing for 2s and was stopped"},
+		{"mute", "the training worker said nothing for 5s and was stopped"},
 		{"absent", "the training worker died: exit status 1; its last words: ModuleNotFoundError: no module named torch"},
 	}
 	for _, c := range cases {
