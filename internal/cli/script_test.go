@@ -33,8 +33,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// endpoint is an OpenAI-compatible server that prints what it is asked, and
-// fails when the question holds the word "overload".
+// endpoint is an OpenAI-compatible server that gives every question the same
+// program, and refuses the key "wrong".
 func endpoint(t *testing.T) *httptest.Server {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body struct {

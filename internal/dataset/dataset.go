@@ -233,8 +233,10 @@ func (it item) comparable() []string {
 }
 
 // split decides the side of every item by the hash of its cluster's stratum
-// and first member, so that neither order nor company matters: a new item
-// moves an old one only when it joins two clusters.
+// and first member, so that the order does not matter and a new item without
+// near-duplicates moves no old one. One that joins a cluster and sorts before
+// its first member may move that cluster, as a whole. The strata are balanced
+// by chance only.
 func split(items []item, o Options) []Side {
 	texts := make([]string, len(items))
 	for i, it := range items {

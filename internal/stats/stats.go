@@ -1,5 +1,5 @@
 // Package stats holds the arithmetic behind every claim of the reports:
-// intervals for proportions, paired tests and the compile@k estimator. Results
+// intervals for proportions and paired tests. Results
 // carry the number of cases they rest on.
 //
 // It must not know what was counted.
@@ -96,18 +96,4 @@ func mcnemarExact(b, c int) float64 {
 		tail += math.Exp(lgN - lgI - lgR - float64(n)*math.Ln2)
 	}
 	return min(1, 2*tail)
-}
-
-// AtK is the unbiased estimator of the chance that at least one of k samples
-// succeeds, from n samples of which c did: 1 - C(n-c, k)/C(n, k) (Chen et al.
-// 2021, arXiv 2107.03374, equation 1). It needs 1 <= k <= n.
-func AtK(n, c, k int) float64 {
-	if n-c < k {
-		return 1
-	}
-	miss := 1.0
-	for i := n - c + 1; i <= n; i++ {
-		miss *= 1 - float64(k)/float64(i)
-	}
-	return 1 - miss
 }

@@ -99,11 +99,3 @@ func TestComparePaired(t *testing.T) {
 		t.Errorf("no cases: %+v", got)
 	}
 }
-
-func TestAtK(t *testing.T) {
-	near(t, "1 of 1", stats.AtK(1, 1, 1), 1, 0)
-	near(t, "0 of 5", stats.AtK(5, 0, 3), 0, 0)
-	near(t, "compile@1 is the mean", stats.AtK(10, 3, 1), 0.3, 1e-12)
-	near(t, "1 - C(7,2)/C(10,2)", stats.AtK(10, 3, 2), 1-21.0/45.0, 1e-12)
-	near(t, "more than can all fail", stats.AtK(5, 4, 2), 1, 0)
-}
