@@ -5,9 +5,11 @@ Read from the top: train() is the whole story, and what it calls follows in the 
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import math
+import platform
 import shutil
 import sys
 import time
@@ -90,6 +92,8 @@ def prepare(job: Job, emit: Emit) -> Stage:
     datasets.utils.logging.disable_progress_bar()
     device, precision = resolve_hardware(job)
     report_environment(emit, device, precision, job["threads"])
+    if device == "cpu":
+        keep_freed_memory()
     tokenizer = load_tokenizer(job["base_model"], job["chat_template"])
     train_split, valid_split = (encode_split(tokenizer, job, split) for split in ("train", "valid"))
     # Short next to short: a validation batch is then nearly free of padding, and its order does not matter.
@@ -119,6 +123,23 @@ def has_bf16(device: str) -> bool:
         return torch.cuda.is_bf16_supported()
     capabilities = torch.cpu.get_capabilities() if device == "cpu" else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+# mallopt's parameters, as glibc's malloc.h numbers them.
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+
+
+def keep_freed_memory() -> None:
+    """Lets the next step reuse what this one frees.
+
+    By default glibc hands large blocks back to the system at once, so that each step of a training on the CPU gets its
+    tensors anew, page by page, each page zeroed: a quarter to a third of the time.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1)):
+        mallopt(parameter, value)
 
 
 def encode_split(tokenizer: PreTrainedTokenizerBase, job: Job, split: str) -> Encoded:

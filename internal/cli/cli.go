@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,12 +91,12 @@ func (a *app) printError(err error) {
 	if a.colour(a.ErrTTY) {
 		label = "\x1b[31merror:\x1b[0m "
 	}
-	fmt.Fprintf(a.Err, "%s%s\n", label, printable(err.Error()))
+	fmt.Fprintf(a.Err, "%s%s\n", label, progress.Printable(err.Error()))
 	hint := fault.Hint(err)
 	if hint == "" {
 		hint = "see bbjtune help"
 	}
-	fmt.Fprintf(a.Err, "hint: %s\n", printable(hint))
+	fmt.Fprintf(a.Err, "hint: %s\n", progress.Printable(hint))
 }
 
 // app is what the commands share.
@@ -136,8 +137,27 @@ Start with: bbjtune demo
 	})
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.dataCommand(), a.trainCommand(), a.packCommand(),
 		a.evalCommand(), a.reportCommand(), a.serveCommand(), a.checkCommand(), a.explainCommand(), a.doctorCommand(), a.envCommand())
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	withStatusHelp(root)
 	return root
+}
+
+// helpCommand differs from cobra's own in what it says of a command that is
+// not there: that is a failure.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "what a command does",
+		RunE: func(cmd *cobra.Command, list []string) error {
+			c, rest, err := cmd.Root().Find(list)
+			if err != nil || len(rest) > 0 {
+				return fault.Newf("see bbjtune help", "there is no command %q", strings.Join(list, " "))
+			}
+			return c.Help()
+		},
+	}
 }
 
 // withStatusHelp states the exit statuses in the help of every command.
@@ -194,15 +214,4 @@ func args(min, max int, what string) cobra.PositionalArgs {
 		}
 		return fault.Newf("usage: "+cmd.UseLine(), "%s takes %s, found %d arguments", cmd.CommandPath(), what, len(list))
 	}
-}
-
-// printable keeps control characters of foreign text off the terminal.
-func printable(s string) string {
-	out := []rune(s)
-	for i, r := range out {
-		if r < 0x20 && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			out[i] = '�'
-		}
-	}
-	return string(out)
 }

@@ -13,6 +13,7 @@ import (
 
 	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/progress"
 	"bbjtune/internal/report"
 )
 
@@ -110,11 +111,11 @@ func (a *app) printTable(r *report.Report) {
 	}
 	fmt.Fprintf(a.Out, "\n%-*s  %-34s  %s\n", width, "model", "compile@1 [95 % interval]", "task@1 [95 % interval]")
 	for _, m := range r.Models {
-		fmt.Fprintf(a.Out, "%-*s  %-34s  %s\n", width, printable(m.Model), report.Percent(m.Metrics.Compile), report.Percent(m.Metrics.Task))
+		fmt.Fprintf(a.Out, "%-*s  %-34s  %s\n", width, progress.Printable(m.Model), report.Percent(m.Metrics.Compile), report.Percent(m.Metrics.Task))
 	}
 	fmt.Fprintln(a.Out)
 	for _, c := range r.Comparisons {
-		fmt.Fprintf(a.Out, "%s of %s against %s: %s points, p = %s, %s\n", c.Metric, printable(c.Better), printable(c.Than), c.Points(), report.PValue(c.Paired.P), c.Verdict())
+		fmt.Fprintf(a.Out, "%s of %s against %s: %s points, p = %s, %s\n", c.Metric, progress.Printable(c.Better), progress.Printable(c.Than), c.Points(), report.PValue(c.Paired.P), c.Verdict())
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/llm"
+	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
@@ -151,7 +152,7 @@ func (a *app) printResults(results []*eval.Result, steps []step, format string) 
 		return writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list})
 	}
 	for i, r := range results {
-		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n  %s\n", printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), steps[i].dir.Path)
+		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n  %s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), steps[i].dir.Path)
 	}
 	return nil
 }

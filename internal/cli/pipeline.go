@@ -161,7 +161,7 @@ func (p *pipeline) log(path string) (io.Writer, error) {
 	}
 	p.logs = append(p.logs, f)
 	if p.verbose {
-		return io.MultiWriter(f, p.Err), nil
+		return io.MultiWriter(f, progress.PrintableWriter(p.Err)), nil
 	}
 	return f, nil
 }

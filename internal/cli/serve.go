@@ -84,7 +84,7 @@ func (a *app) serveModel(ctx context.Context, model string, f serveFlags) error 
 	case <-ctx.Done():
 		return nil
 	case <-srv.Done():
-		return fault.New("the model server ended by itself", "run again with --verbose to see its log")
+		return fault.Wrap(srv.Err(), "run again with --verbose to see its log")
 	}
 }
 

@@ -218,7 +218,7 @@ func (p *pipeline) readRaw(in *dataset.Input, sources map[string]string, dir str
 		in.Raw = append(in.Raw, dataset.Raw{Path: dir + "/" + f.Path, Text: f.Text})
 	}
 	for _, s := range skipped {
-		p.show.Say("  %s/%s left out: %s", dir, printable(s.Path), s.Reason)
+		p.show.Say("  %s/%s left out: %s", dir, s.Path, s.Reason)
 	}
 	sources["raw "+dir], err = runs.HashTree(p.recipe.Path(dir), nil)
 	return err

@@ -203,6 +203,18 @@ func (s *server) connect(ctx context.Context) (llm.Model, error) {
 	return llm.NewOpenAI(filepath.Base(s.file), s.srv.URL(), s.srv.Model(), "", askTimeout), nil
 }
 
+// why replaces the error of a request by the reason where the server has died.
+func (s *server) why(err error) error {
+	if s.srv == nil {
+		return err
+	}
+	select {
+	case <-s.srv.Done():
+	case <-time.After(time.Second): // its connections break before its end is noticed
+	}
+	return cmp.Or(s.srv.Err(), err)
+}
+
 func (s *server) close() {
 	if s.srv != nil {
 		s.srv.Close()
@@ -267,6 +279,9 @@ func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result
 		for _, sub := range group {
 			s, r, err := e.evaluate(ctx, sub)
 			if err != nil {
+				if ctx.Err() == nil {
+					err = servers[i].why(err)
+				}
 				servers[i].close()
 				return nil, nil, nil, err
 			}

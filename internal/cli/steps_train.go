@@ -270,7 +270,7 @@ func (w *watcher) event(e trainer.Event) {
 		}
 	case "log":
 		if e.Level == "warning" || e.Level == "error" {
-			w.show.Say("  %s: %s", e.Level, printable(e.Message))
+			w.show.Say("  %s: %s", e.Level, e.Message)
 		}
 	}
 }

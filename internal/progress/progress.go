@@ -1,7 +1,8 @@
 // Package progress shows how far long work is: one line that redraws itself on
 // a terminal, plain lines now and then elsewhere.
 //
-// It must not know what the work is.
+// It must not know what the work is. What others wrote is shown through it, so
+// it also keeps control characters off the terminal.
 package progress
 
 import (
@@ -96,7 +97,7 @@ func (t *Task) Update(done, total float64, detail string) {
 		t.draw(now)
 	case !t.d.terminal && now.Sub(t.plain) >= plainEvery:
 		t.plain = now
-		fmt.Fprintf(t.d.w, "  %s: %s\n", t.title, t.state(now))
+		fmt.Fprintf(t.d.w, "  %s: %s\n", t.title, Printable(t.state(now)))
 	}
 }
 
@@ -110,7 +111,7 @@ func (t *Task) End(format string, args ...any) {
 	if t.d.colour {
 		mark = "\x1b[32m✓\x1b[0m"
 	}
-	fmt.Fprintf(t.d.w, "%s %s: %s (%s)\n", mark, t.title, fmt.Sprintf(format, args...), Short(t.d.now().Sub(t.start)))
+	fmt.Fprintf(t.d.w, "%s %s: %s (%s)\n", mark, t.title, Printable(fmt.Sprintf(format, args...)), Short(t.d.now().Sub(t.start)))
 }
 
 // Drop takes the line away without a word, for a task that failed.
@@ -128,7 +129,7 @@ func (d *Display) Say(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.clear()
-	fmt.Fprintf(d.w, format+"\n", args...)
+	fmt.Fprintln(d.w, Printable(fmt.Sprintf(format, args...)))
 	if d.terminal && d.task != nil {
 		d.task.draw(d.now())
 	}
@@ -149,7 +150,7 @@ func (t *Task) draw(now time.Time) {
 		full := int(barWidth * min(1, t.done/t.total))
 		line = fmt.Sprintf("  %s  %s%s %s", t.title, strings.Repeat("█", full), strings.Repeat("░", barWidth-full), t.state(now))
 	}
-	fmt.Fprintf(t.d.w, "\r\x1b[K%s", cut(line, t.d.width()-1))
+	fmt.Fprintf(t.d.w, "\r\x1b[K%s", cut(Printable(line), t.d.width()-1))
 }
 
 // state is the part of the line that changes: share, detail, time left.
