@@ -16,11 +16,13 @@ import (
 var layers = map[string][]string{
 	"cmd/bbjtune": {"internal/cli"},
 
+	"bbj/api":        {},
+	"bbj/api/gen":    {"bbj/syntax"},
 	"bbj/diag":       {},
 	"bbj/compile":    {"bbj/diag"},
 	"bbj/syntax":     {"bbj/diag"},
 	"bbj/generation": {"bbj/syntax"},
-	"bbj/check":      {"bbj/compile", "bbj/diag", "bbj/syntax"},
+	"bbj/check":      {"bbj/api", "bbj/compile", "bbj/diag", "bbj/syntax"},
 
 	"internal/fault":      {},
 	"internal/nearest":    {},

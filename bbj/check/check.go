@@ -42,6 +42,7 @@ func Source(name string, src []byte, opts Options) []diag.Diagnostic {
 // Program checks a program that is parsed already.
 func Program(prog *syntax.Program, opts Options) []diag.Diagnostic {
 	p := &pass{prog: prog, facts: collect(prog)}
+	defer p.facts.release()
 	p.found = append(p.found, prog.Errors...)
 	for i := range registry {
 		r := &registry[i]
@@ -78,10 +79,27 @@ func settle(list []diag.Diagnostic, opts Options) []diag.Diagnostic {
 
 // pass is one run of the rules over one program.
 type pass struct {
-	prog  *syntax.Program
-	facts *facts
-	rule  *Rule
-	found []diag.Diagnostic
+	prog     *syntax.Program
+	facts    *facts
+	inferred *types
+	rule     *Rule
+	found    []diag.Diagnostic
+}
+
+// types returns what is known of the classes of variables. They are only worked
+// out when a rule asks.
+func (p *pass) types() *types {
+	if p.inferred == nil {
+		p.inferred = infer(p.facts)
+	}
+	return p.inferred
+}
+
+// merges reports whether the program may get statements from elsewhere.
+func (p *pass) merges() bool {
+	return slices.ContainsFunc(p.facts.verbs, func(v *syntax.VerbStmt) bool {
+		return v.Word == syntax.EXECUTE || v.Word == syntax.MERGE
+	})
 }
 
 // report records a finding of the rule at hand.

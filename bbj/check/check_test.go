@@ -76,9 +76,7 @@ func TestUnknownTypesAreSilent(t *testing.T) {
 		"entered":               window + "enter w!\nw!.foo()\n",
 		"loop variable":         window + "for w!=1 to 2\nw!.foo()\nnext\n",
 		"other scope":           window + "class public A\nmethod public void m()\nw!.foo()\nmethodend\nclassend\n",
-		"own class":             "class public BBjButton\nclassend\ndeclare BBjButton b!\nb!.foo()\n",
 		"class from a file":     "use ::x.bbj::BBjButton\ndeclare BBjButton b!\nb!.foo()\n",
-		"field":                 "class public A\nfield public BBjButton b!\nmethod public void m()\n#b!.foo()\nmethodend\nclassend\n",
 		"rests on an uncertain": window + "b!=w!.addButton(\"x\")\nw!=y!\nb!.foo()\n",
 		"string object":         "declare BBjString s!\ns!.strip()\n",
 		"array":                 "declare BBjButton[] b!\nb!.foo()\n",
@@ -92,10 +90,48 @@ func TestUnknownTypesAreSilent(t *testing.T) {
 	}
 }
 
+// What is known of an object comes from declarations, fields, parameters, casts,
+// results of methods and the classes of the program itself.
+func TestKnownTypesAreHeldToTheirMethods(t *testing.T) {
+	const class = "class public A\nfield public BBjButton b!\nfield public String name$\n" +
+		"method public BBjButton button()\nmethodret #b!\nmethodend\nmethod public void run(BBjListBox l!)\n%s\nmethodend\nclassend\n"
+	for line, want := range map[string]string{
+		"#b!.foo()":                           "BBjButton has no method `foo`",
+		"#button().foo()":                     "BBjButton has no method `foo`",
+		"#this!.button().foo()":               "BBjButton has no method `foo`",
+		"#foo()":                              "A has no method `foo`",
+		"#this!.foo()":                        "A has no method `foo`",
+		"l!.addButton()":                      "BBjListBox has no method `addButton`",
+		"cast(BBjButton,x!).foo()":            "BBjButton has no method `foo`",
+		"a!=new A();a!.foo()":                 "A has no method `foo`",
+		"a!=new A();a!.button().foo()":        "BBjButton has no method `foo`",
+		"a!=new A();a!.run()":                 "A.run does not take no arguments",
+		"declare BBjButton x!;x!=y!;x!.foo()": "BBjButton has no method `foo`",
+		"#b!.setText(\"a\",\"b\",\"c\")":      "BBjButton.setText does not take 3 arguments",
+		"x=num()":                             "function `NUM` does not take no arguments",
+		"declare BBjButtom x!":                "class `BBjButtom` does not exist",
+		"#b!.setCallback(#b!.ON_BUTTON_PUSH,#this!,\"nun\")": "A has no method `nun`",
+	} {
+		found := Source("x", fmt.Appendf(nil, class, line), Options{})
+		if len(found) != 1 || found[0].Message != want || found[0].Span.Start.Line != 8 {
+			t.Errorf("%s: found %q, want %q", line, brief(found), want)
+		}
+	}
+	for _, line := range []string{
+		"#b!.setText(\"a\",err=*next)", "#this!.getName()", "#setName(\"x\")", "#this!.toString()", "#name$(1,2)=\"ab\"",
+		"declare B x!;x!.foo()", "x!=#getB();x!.setText(\"a\")", "#b!.setCallback(#b!.ON_BUTTON_PUSH,#this!,\"run\")",
+		"a!=null();a!=new A();a!.button()", "declare auto BBjControl c!;c!=l!;c!.setText(\"a\")",
+	} {
+		if found := Source("x", fmt.Appendf(nil, class, line), Options{}); len(found) > 0 {
+			t.Errorf("%s: found %q", line, brief(found))
+		}
+	}
+}
+
 func TestHintsNameTheRealWord(t *testing.T) {
 	for src, want := range map[string]string{
 		"goto totl\ntotal: end\n": "did you mean total?",
-		"x=lne(a$)\n":             "did you mean len?",
+		"x=lne(a$)\n":             "did you mean LEN?",
 		"pritn x\n":               "did you mean PRINT?",
 		"BBjAPI().getSysGui().addWindow(\"x\").setTitel(\"y\")\n":      "did you mean setTitle?",
 		"callback(ON_CLOS,a,0)\na: return\n":                           "did you mean ON_CLOSE?",

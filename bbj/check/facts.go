@@ -1,7 +1,6 @@
 package check
 
 import (
-	_ "embed"
 	"strings"
 	"sync"
 
@@ -17,10 +16,14 @@ type facts struct {
 	events []*syntax.MemberExpr // members that start with ON_
 	verbs  []*syntax.VerbStmt
 	lets   []*syntax.LetStmt
-	types  map[string]bool // classes that the program defines or uses, in lower case
-	defs   map[string]bool // functions that DEF defines, in lower case
-	names  map[string]bool // variables assigned or declared, in lower case
-	scopes []scope
+	// types holds the classes that the program defines, and with nil those it
+	// uses from elsewhere, in lower case.
+	types    map[string]*syntax.ClassDecl
+	classes  []*syntax.ClassDecl // in the order of the text
+	bbjTypes []*syntax.TypeRef   // types that start with BBj
+	defs     map[string]bool     // functions that DEF defines, in lower case
+	names    map[string]bool     // variables assigned or declared, in lower case
+	scopes   []scope
 	// binders are the nodes that give variables a value or a type: assignments,
 	// declarations, parameters, and verbs with variables in their lists.
 	binders []syntax.Node
@@ -32,11 +35,40 @@ type scope struct {
 	body  []syntax.Stmt
 }
 
+// pool keeps the lists and maps of programs that are done.
+var pool = sync.Pool{New: func() any {
+	return &facts{labels: map[string]bool{}, types: map[string]*syntax.ClassDecl{}, defs: map[string]bool{}, names: map[string]bool{}}
+}}
+
+// collect gathers the facts of a program; release takes them back.
 func collect(prog *syntax.Program) *facts {
-	f := &facts{labels: map[string]bool{}, types: map[string]bool{}, defs: map[string]bool{}, names: map[string]bool{}}
+	f := pool.Get().(*facts)
 	f.scopes = append(f.scopes, scope{body: prog.Stmts})
 	prog.Walk(f.visit)
 	return f
+}
+
+// keptFacts bounds what the pool keeps of a large program.
+const keptFacts = 4096
+
+// release empties the facts for the next program: nothing of the tree is kept.
+func (f *facts) release() {
+	if len(f.binders)+len(f.calls)+len(f.verbs)+len(f.refs)+len(f.labels) > keptFacts {
+		return
+	}
+	clear(f.labels)
+	clear(f.types)
+	clear(f.defs)
+	clear(f.names)
+	f.refs, f.calls, f.events = emptied(f.refs), emptied(f.calls), emptied(f.events)
+	f.verbs, f.lets, f.scopes, f.binders = emptied(f.verbs), emptied(f.lets), emptied(f.scopes), emptied(f.binders)
+	f.classes, f.bbjTypes = emptied(f.classes), emptied(f.bbjTypes)
+	pool.Put(f)
+}
+
+func emptied[T any](list []T) []T {
+	clear(list)
+	return list[:0]
 }
 
 func (f *facts) visit(n syntax.Node) bool {
@@ -64,13 +96,33 @@ func (f *facts) visit(n syntax.Node) bool {
 		f.defs[fold(n.Name.Name)] = true
 		f.binders = append(f.binders, n)
 	case *syntax.ClassDecl:
-		f.types[fold(n.Name.Name)] = true
+		f.types[fold(n.Name.Name)] = n
+		f.classes = append(f.classes, n)
+	case *syntax.TypeRef:
+		if len(n.Name) > 3 && syntax.EqualFold(n.Name[:3], "bbj") {
+			f.bbjTypes = append(f.bbjTypes, n)
+		}
 	case *syntax.UseStmt:
-		f.types[fold(n.Type.Name[strings.LastIndexByte(n.Type.Name, '.')+1:])] = true
+		f.use(n.Type)
 	case *syntax.Assign, *syntax.ForStmt, *syntax.DeclareStmt, *syntax.FieldDecl, *syntax.Param:
 		f.binders = append(f.binders, n)
 	}
 	return true
+}
+
+// use records a class from elsewhere under its short name. One of the API stays
+// what it is.
+func (f *facts) use(ref syntax.TypeRef) {
+	name := fold(ref.Name[strings.LastIndexByte(ref.Name, '.')+1:])
+	if _, own := f.types[name]; !own && (ref.Path != "" || !strings.HasPrefix(fold(ref.Name), "com.basis.bbj.proxies.")) {
+		f.types[name] = nil
+	}
+}
+
+// hasType reports whether the program defines or uses a class of that name.
+func (f *facts) hasType(name string) bool {
+	_, ok := f.types[fold(name)]
+	return ok
 }
 
 // variables returns the names that are assigned, dimensioned, read or declared
@@ -122,57 +174,4 @@ func (f *facts) name(x syntax.Expr) {
 	case *syntax.VerifyExpr:
 		f.name(x.X)
 	}
-}
-
-var (
-	//go:embed facts/methods.txt
-	methodsText string
-	//go:embed facts/classes.txt
-	classesText string
-	//go:embed facts/events.txt
-	eventsText string
-	//go:embed facts/functions.txt
-	functionsText string
-)
-
-// nameList is a list of names from a file of facts. The first word of a line is
-// the name, the second what is known of it.
-type nameList struct {
-	text  *string
-	once  sync.Once
-	names []string
-	about map[string]string // keyed in lower case
-}
-
-var (
-	knownMethods   = nameList{text: &methodsText}
-	knownClasses   = nameList{text: &classesText}
-	knownEvents    = nameList{text: &eventsText}
-	knownFunctions = nameList{text: &functionsText}
-)
-
-func (l *nameList) load() {
-	l.about = map[string]string{}
-	for line := range strings.Lines(*l.text) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, about, _ := strings.Cut(line, " ")
-		l.names = append(l.names, name)
-		l.about[fold(name)] = about
-	}
-}
-
-// lookup returns what the file says of the name, in any case.
-func (l *nameList) lookup(name string) (about string, ok bool) {
-	l.once.Do(l.load)
-	about, ok = l.about[fold(name)]
-	return about, ok
-}
-
-// all returns the names as written in the file.
-func (l *nameList) all() []string {
-	l.once.Do(l.load)
-	return l.names
 }

@@ -29,7 +29,7 @@ var registry = sorted(append(parserRules, treeRules...))
 // treeRules lists the rules that look at the tree, each in a file of its own.
 var treeRules = []Rule{
 	undefinedLabel, undefinedFunction, methodOnValue, reservedTarget, functionTarget, unknownOption,
-	unknownMethod, unknownEvent, hostObject, undefinedFN,
+	unknownMethod, unknownEvent, hostObject, undefinedFN, argumentCount, unknownClass, unknownCallback,
 	blockIf, blockWhile, blockFor, blockSwitch, blockRepeat,
 }
 

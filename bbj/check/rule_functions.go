@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"bbjtune/bbj/api"
 	"bbjtune/bbj/diag"
 	"bbjtune/bbj/syntax"
 )
@@ -25,7 +26,7 @@ func runUndefinedFunction(p *pass) {
 		}
 		help := elsewhere[fold(id.Name)]
 		if help == "" {
-			help = didYouMean(id.Name, knownFunctions.all())
+			help = didYouMean(id.Name, api.FunctionNames())
 		}
 		p.report(id, "function "+quote(id.Name)+" is not defined", help)
 	}
@@ -43,10 +44,8 @@ var undefinedFN = Rule{
 // A name with a suffix may be a variable whose substring is taken, and a
 // program that executes or merges text may define the function in it.
 func runUndefinedFN(p *pass) {
-	for _, v := range p.facts.verbs {
-		if v.Word == syntax.EXECUTE || v.Word == syntax.MERGE {
-			return
-		}
+	if p.merges() {
+		return
 	}
 	for _, call := range p.facts.calls {
 		id, ok := call.Function()
@@ -58,7 +57,7 @@ func runUndefinedFN(p *pass) {
 }
 
 func (p *pass) isFunction(id syntax.Ident) bool {
-	if _, ok := knownFunctions.lookup(id.Name); ok {
+	if _, ok := api.LookupFunction(id.Name); ok {
 		return true
 	}
 	return syntax.IsSystemVar(id.Name) || p.facts.defs[fold(id.Name)]

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bbjtune/bbj/api"
 	"bbjtune/bbj/diag"
 	"bbjtune/bbj/syntax"
 )
@@ -28,7 +29,11 @@ func runMethodOnValue(p *pass) {
 		if !ok {
 			continue
 		}
-		switch kind, _ := knownFunctions.lookup(id.Name); kind {
+		f, ok := api.LookupFunction(id.Name)
+		if !ok {
+			continue
+		}
+		switch f.Returns {
 		case "string", "num", "int":
 			if p.variables()[fold(id.Name)] {
 				continue

@@ -58,7 +58,7 @@ func (p *parser) binary(x Expr, min int) Expr {
 		p.advance()
 		y := p.unary()
 		for {
-			if _, next := precedence(p.tok); next <= prec {
+			if _, next := precedence(p.tok); next <= prec || p.starEndsItem() {
 				break
 			}
 			y = p.binary(y, prec+1)

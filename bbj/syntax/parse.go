@@ -3,6 +3,7 @@ package syntax
 import (
 	"bytes"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"bbjtune/bbj/diag"
@@ -12,8 +13,12 @@ import (
 // rejects is in Program.Errors. It accepts a little more than the compiler,
 // since rules over the tree (package check) say better what is wrong.
 func Parse(src []byte) *Program {
-	prog := &Program{Src: src, lines: lineTable(src)}
-	p := &parser{prog: prog}
+	first := &page{Program: Program{Src: src, lines: lineTable(src)}}
+	prog := &first.Program
+	p := parsers.Get().(*parser)
+	*p = parser{prog: prog, stmts: p.stmts[:0], stack: p.stack[:0]}
+	defer p.release()
+	p.n.open(first)
 	// The tree points into src instead of copying it; Program.Src says so.
 	p.lex = newLexer(unsafe.String(unsafe.SliceData(src), len(src)))
 	if m, broken := unreadable(src); broken {
@@ -24,6 +29,25 @@ func Parse(src []byte) *Program {
 	prog.Stmts = p.block(NoWord)
 	prog.Errors = onePerLine(prog.Errors)
 	return prog
+}
+
+// parsers keeps the open lists of parsers that are done, which only grow to the
+// depth of a program.
+var parsers = sync.Pool{New: func() any { return new(parser) }}
+
+// keptLists is the longest list worth keeping: longer ones are rare, and would
+// have to be cleared each time.
+const keptLists = 1024
+
+// release drops what belongs to the tree, so that the pool does not keep it.
+func (p *parser) release() {
+	if cap(p.stmts) > keptLists || cap(p.stack) > keptLists {
+		return
+	}
+	clear(p.stmts[:cap(p.stmts)])
+	clear(p.stack[:cap(p.stack)])
+	*p = parser{stmts: p.stmts, stack: p.stack}
+	parsers.Put(p)
 }
 
 // maxSource is the size beyond which offsets would not fit.

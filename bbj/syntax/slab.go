@@ -64,3 +64,33 @@ type nodes struct {
 	labelSts slab[LabelStmt]
 	numSts   slab[LineNumber]
 }
+
+// page is the first chunk of every slab in one allocation, as much as a program
+// of a screen or two needs. It comes with the program.
+type page struct {
+	Program
+
+	exprs    [32]Expr
+	assigns  [8]Assign
+	idents   [24]Ident
+	numbers  [12]NumberLit
+	strings  [12]StringLit
+	binaries [6]BinaryExpr
+	calls    [8]CallExpr
+	members  [6]MemberExpr
+	lets     [8]LetStmt
+	verbs    [10]VerbStmt
+	rems     [2]RemStmt
+	ifs      [2]IfStmt
+	exprSts  [4]ExprStmt
+	labelSts [3]LabelStmt
+	labels   [4]LabelRef
+}
+
+func (n *nodes) open(p *page) {
+	n.exprs.free, n.assigns.free, n.idents.free = p.exprs[:], p.assigns[:], p.idents[:]
+	n.numbers.free, n.strings.free, n.binaries.free = p.numbers[:], p.strings[:], p.binaries[:]
+	n.calls.free, n.members.free, n.lets.free = p.calls[:], p.members[:], p.lets[:]
+	n.verbs.free, n.rems.free, n.ifs.free = p.verbs[:], p.rems[:], p.ifs[:]
+	n.exprSts.free, n.labelSts.free, n.labels.free = p.exprSts[:], p.labelSts[:], p.labels[:]
+}
