@@ -16,13 +16,15 @@ import (
 var layers = map[string][]string{
 	"cmd/bbjtune": {"internal/cli"},
 
-	"bbj/api":        {},
-	"bbj/api/gen":    {"bbj/syntax"},
-	"bbj/diag":       {},
-	"bbj/compile":    {"bbj/diag"},
-	"bbj/syntax":     {"bbj/diag"},
-	"bbj/generation": {"bbj/syntax"},
-	"bbj/check":      {"bbj/api", "bbj/compile", "bbj/diag", "bbj/syntax"},
+	"bbj/api":         {},
+	"bbj/api/gen":     {"bbj/syntax"},
+	"bbj/diag":        {},
+	"bbj/compile":     {"bbj/diag"},
+	"bbj/syntax":      {"bbj/diag"},
+	"bbj/generation":  {"bbj/syntax"},
+	"bbj/check":       {"bbj/api", "bbj/compile", "bbj/diag", "bbj/syntax"},
+	"bbj/cpl":         {"bbj/compile", "bbj/diag"},
+	"bbj/cpl/cpltest": {},
 
 	"internal/fault":      {},
 	"internal/nearest":    {},

@@ -5,7 +5,9 @@
 // that bbjcpl would reject the program. A finding of the api family means that
 // the program compiles and still names something that does not exist. Warnings
 // are a third family. What it does not know for certain it leaves out: an
-// object of unknown type is never reported.
+// object of unknown type is never reported. Where a rule is wrong all the same,
+// the remark `rem bbjtune:ignore CODE reason` silences it, but no rule of the
+// syntax family.
 //
 // It must not know files, Markdown, models, or how findings are printed.
 package check
@@ -22,6 +24,9 @@ import (
 type Options struct {
 	// Only holds the families to report; empty means all.
 	Only []diag.Family
+	// Strict leaves the remarks bbjtune:ignore unheeded. What a model wrote is
+	// judged so: it must not excuse itself.
+	Strict bool
 }
 
 func (o Options) wants(f diag.Family) bool {
@@ -44,13 +49,19 @@ func Program(prog *syntax.Program, opts Options) []diag.Diagnostic {
 	p := &pass{prog: prog, facts: collect(prog)}
 	defer p.facts.release()
 	p.found = append(p.found, prog.Errors...)
+	var ignores []ignore
+	if !opts.Strict {
+		ignores = p.ignores()
+	}
 	for i := range registry {
 		r := &registry[i]
-		if r.run != nil && (opts.wants(r.Family) || r.Family == diag.Syntax) {
+		// Whether an ignore is of use shows only when all rules have run.
+		if r.run != nil && (opts.wants(r.Family) || r.Family == diag.Syntax || len(ignores) > 0) {
 			p.rule = r
 			r.run(p)
 		}
 	}
+	p.heed(ignores)
 	return settle(p.found, opts)
 }
 

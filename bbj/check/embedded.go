@@ -15,7 +15,11 @@ const Version = "2"
 
 // Embedded is the compiler engine that is always there: this package. The zero
 // value is ready.
-type Embedded struct{}
+type Embedded struct {
+	// Ignores says to heed the remarks bbjtune:ignore, as is right for what
+	// people wrote. Without it nothing is silenced.
+	Ignores bool
+}
 
 var _ compile.Engine = Embedded{}
 
@@ -27,7 +31,7 @@ func (Embedded) Version(context.Context) (string, error) { return Version, nil }
 
 // Compile implements [compile.Engine]. It uses all cores, and stops between two
 // sources when ctx ends.
-func (Embedded) Compile(ctx context.Context, sources []compile.Source) ([]compile.Verdict, error) {
+func (e Embedded) Compile(ctx context.Context, sources []compile.Source) ([]compile.Verdict, error) {
 	verdicts := make([]compile.Verdict, len(sources))
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -38,7 +42,7 @@ func (Embedded) Compile(ctx context.Context, sources []compile.Source) ([]compil
 				if i >= len(sources) {
 					return
 				}
-				verdicts[i] = judge(sources[i])
+				verdicts[i] = e.judge(sources[i])
 			}
 		})
 	}
@@ -49,7 +53,7 @@ func (Embedded) Compile(ctx context.Context, sources []compile.Source) ([]compil
 	return verdicts, nil
 }
 
-func judge(s compile.Source) compile.Verdict {
-	found := Source(s.Name, s.Text, Options{})
+func (e Embedded) judge(s compile.Source) compile.Verdict {
+	found := Source(s.Name, s.Text, Options{Strict: !e.Ignores})
 	return compile.Verdict{Name: s.Name, OK: !diag.HasErrors(found, diag.Syntax), Diagnostics: found}
 }

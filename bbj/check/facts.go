@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"strings"
 	"sync"
 
@@ -27,6 +28,8 @@ type facts struct {
 	// binders are the nodes that give variables a value or a type: assignments,
 	// declarations, parameters, and verbs with variables in their lists.
 	binders []syntax.Node
+	rems    []*syntax.RemStmt // those that may be bbjtune:ignore
+	src     []byte
 }
 
 // scope is the program without its classes, or the body of one method.
@@ -43,6 +46,7 @@ var pool = sync.Pool{New: func() any {
 // collect gathers the facts of a program; release takes them back.
 func collect(prog *syntax.Program) *facts {
 	f := pool.Get().(*facts)
+	f.src = prog.Src
 	f.scopes = append(f.scopes, scope{body: prog.Stmts})
 	prog.Walk(f.visit)
 	return f
@@ -62,7 +66,7 @@ func (f *facts) release() {
 	clear(f.names)
 	f.refs, f.calls, f.events = emptied(f.refs), emptied(f.calls), emptied(f.events)
 	f.verbs, f.lets, f.scopes, f.binders = emptied(f.verbs), emptied(f.lets), emptied(f.scopes), emptied(f.binders)
-	f.classes, f.bbjTypes = emptied(f.classes), emptied(f.bbjTypes)
+	f.classes, f.bbjTypes, f.rems, f.src = emptied(f.classes), emptied(f.bbjTypes), emptied(f.rems), nil
 	pool.Put(f)
 }
 
@@ -87,6 +91,10 @@ func (f *facts) visit(n syntax.Node) bool {
 		f.verbs = append(f.verbs, n)
 		if len(n.Args) > 0 {
 			f.binders = append(f.binders, n)
+		}
+	case *syntax.RemStmt:
+		if bytes.Contains(f.src[n.Start:n.End], []byte{':'}) {
+			f.rems = append(f.rems, n)
 		}
 	case *syntax.LetStmt:
 		f.lets = append(f.lets, n)

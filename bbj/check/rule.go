@@ -19,7 +19,7 @@ type Rule struct {
 	BadLine  int
 	Good     string // the program put right
 
-	// run looks for the finding; nil where the parser does.
+	// run looks for the finding; nil where the parser does, or [pass.heed].
 	run func(*pass)
 }
 
@@ -31,6 +31,7 @@ var treeRules = []Rule{
 	undefinedLabel, undefinedFunction, methodOnValue, reservedTarget, functionTarget, unknownOption,
 	unknownMethod, unknownEvent, hostObject, undefinedFN, argumentCount, unknownClass, unknownCallback,
 	blockIf, blockWhile, blockFor, blockSwitch, blockRepeat,
+	ignoreMalformed, ignoreOfSyntax, ignoreUnused,
 }
 
 func sorted(rules []Rule) []Rule {

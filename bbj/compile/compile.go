@@ -1,6 +1,8 @@
 // Package compile knows the question "does this BBj source compile" and the
 // shape of its answer, and nothing of how it is answered. Engines implement
-// [Engine]: the embedded front end (package check) and the real bbjcpl.
+// [Engine]: the embedded front end (package check) and the real bbjcpl (package
+// cpl). Two engines together are one that decides and one that adds what the
+// first cannot see ([Joined]), or a list of where they disagree ([Compared]).
 //
 // It must not know files, Markdown, models or how a verdict is printed.
 package compile

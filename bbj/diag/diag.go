@@ -75,16 +75,19 @@ type Diagnostic struct {
 	Related  []Related
 }
 
-// Sort orders diagnostics by file, position and code.
-func Sort(list []Diagnostic) {
-	slices.SortStableFunc(list, func(a, b Diagnostic) int {
-		return cmp.Or(
-			cmp.Compare(a.File, b.File),
-			cmp.Compare(a.Span.Start.Offset, b.Span.Start.Offset),
-			cmp.Compare(a.Code, b.Code),
-		)
-	})
+// Compare orders diagnostics by file, position and code. It looks at lines and
+// columns: offsets of several programs in one file count from different starts.
+func Compare(a, b Diagnostic) int {
+	return cmp.Or(
+		cmp.Compare(a.File, b.File),
+		cmp.Compare(a.Span.Start.Line, b.Span.Start.Line),
+		cmp.Compare(a.Span.Start.Col, b.Span.Start.Col),
+		cmp.Compare(a.Code, b.Code),
+	)
 }
+
+// Sort orders diagnostics as Compare does.
+func Sort(list []Diagnostic) { slices.SortStableFunc(list, Compare) }
 
 // HasErrors reports whether the list holds an error of the family.
 func HasErrors(list []Diagnostic, family Family) bool {

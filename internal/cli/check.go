@@ -1,27 +1,25 @@
 package cli
 
 import (
+	"context"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"bbjtune/bbj/check"
+	"bbjtune/bbj/compile"
 	"bbjtune/bbj/diag"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
-	"bbjtune/internal/markdown"
+	"bbjtune/internal/progress"
 	"bbjtune/internal/render"
-	"bbjtune/internal/suite"
 )
 
 type checkFlags struct {
-	only, format string
+	only, format, engine, bbjcpl string
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -30,167 +28,87 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check [PATH…]",
 		Short: "check BBj source: would it compile, and does it name only what exists",
 		Long: `Check reads BBj files (.bbj, .bbl, .src), Markdown examples and folders of both;
-- is standard input. Findings of the syntax family are what bbjcpl would
-reject; those of the api family compile but name something that does not exist;
-style findings are warnings. Positions in Markdown point into the .md file.`,
-		RunE: func(_ *cobra.Command, list []string) error {
+- is standard input. Findings of the syntax family are what the compiler rejects;
+those of the api family compile but name something that does not exist; style
+findings are warnings. Positions in Markdown point into the .md file.
+
+The engine embedded is this program alone. With bbjcpl the real compiler decides
+what compiles, and the other families still come from the embedded engine; it is
+found by --bbjcpl, BBJCPL, BBJ_HOME or PATH. The default auto takes bbjcpl where
+it is found. The engine both lists the lines that only one of the two rejects,
+and nothing else.
+
+The remark "rem bbjtune:ignore CODE{,CODE} reason" silences api findings and
+warnings on its own line, or, standing alone, on the next one with a statement.`,
+		RunE: func(cmd *cobra.Command, list []string) error {
 			if len(list) == 0 {
 				list = []string{"."}
 			}
-			return a.check(list, f)
+			return a.check(cmd.Context(), list, f)
 		},
 	}
 	c.Flags().StringVar(&f.only, "only", "", "one family: syntax, api, style or format")
-	outputFormat(c, &f.format, "text", "concise", "json")
+	c.Flags().StringVar(&f.engine, "engine", "auto", "one of auto, embedded, bbjcpl, both")
+	c.Flags().StringVar(&f.bbjcpl, "bbjcpl", "", "path of the real compiler (default: BBJCPL, else bin below BBJ_HOME, else the first on PATH)")
+	outputFormat(c, &f.format, render.Formats()...)
 	return c
 }
 
-func (a *app) check(paths []string, f checkFlags) error {
-	switch f.only {
-	case "", "syntax", "api", "style", "format":
-	default:
-		return fault.Newf("write syntax, api, style or format", "--only is %q", f.only)
+func (a *app) check(ctx context.Context, paths []string, f checkFlags) error {
+	if err := f.valid(); err != nil {
+		return err
 	}
-	c := &checking{files: map[string][]byte{}}
+	by, err := a.judge(f.engine, f.bbjcpl)
+	if err != nil {
+		return err
+	}
+	c := &checking{ctx: ctx, judge: by, only: diag.Family(f.only), seen: map[string]bool{}}
 	for _, p := range paths {
 		if err := c.path(p, a.In); err != nil {
 			return err
 		}
 	}
-	if f.only != "" {
-		c.findings = slices.DeleteFunc(c.findings, func(d diag.Diagnostic) bool { return string(d.Family) != f.only })
-	}
-	diag.Sort(c.findings)
-	if err := render.Findings(a.Out, f.format, c.findings, c.files, a.colour(a.OutTTY)); err != nil {
+	if err := c.flush(); err != nil {
 		return err
 	}
-	if f.format == "text" {
-		fmt.Fprintf(a.Err, "%d files, %d programs, %d findings\n", len(c.files), c.programs, len(c.findings))
+	slices.SortStableFunc(c.findings, func(a, b render.Finding) int { return diag.Compare(a.Diagnostic, b.Diagnostic) })
+	if err := a.printFindings(c, f.format); err != nil {
+		return err
 	}
-	if slices.ContainsFunc(c.findings, func(d diag.Diagnostic) bool { return d.Severity == diag.Error }) {
+	if slices.ContainsFunc(c.findings, func(f render.Finding) bool { return f.Severity == diag.Error }) {
 		return errFindings
 	}
 	return nil
 }
 
-// checking collects the findings of many files.
-type checking struct {
-	files    map[string][]byte
-	programs int
-	findings []diag.Diagnostic
-}
-
-func (c *checking) path(path string, in io.Reader) error {
-	if path == "-" {
-		text, err := io.ReadAll(in)
-		if err != nil {
-			return err
-		}
-		c.program("<stdin>", text)
-		return nil
+func (f checkFlags) valid() error {
+	switch f.only {
+	case "", "syntax", "api", "style", "format":
+	default:
+		return fault.Newf("write syntax, api, style or format", "--only is %q", f.only)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return fault.Wrap(fmt.Errorf("nothing to check: %w", err), "name BBj files, Markdown examples or folders")
-	}
-	if !info.IsDir() {
-		return c.file(path)
-	}
-	// Over a DirFS, so that a folder that is a link is followed.
-	return fs.WalkDir(os.DirFS(path), ".", func(rel string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !checkable(rel) {
-			return err
-		}
-		return c.file(filepath.Join(path, filepath.FromSlash(rel)))
-	})
-}
-
-// checkable says which files of a folder are looked at.
-func checkable(path string) bool {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".bbj", ".bbl", ".src":
-		return true
-	case ".md":
-		return !slices.Contains([]string{"README.md", "FORMAT.md", "CONTRIBUTING.md"}, filepath.Base(path))
-	}
-	return false
-}
-
-func (c *checking) file(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if strings.ToLower(filepath.Ext(path)) != ".md" {
-		c.program(path, text)
-		return nil
-	}
-	return c.markdown(path, text)
-}
-
-func (c *checking) program(name string, text []byte) {
-	c.files[name] = text
-	c.programs++
-	c.findings = append(c.findings, check.Source(name, text, check.Options{})...)
-}
-
-// markdown checks a document: an evaluation case by its own rules and its
-// reference, an example by its format and every fence.
-func (c *checking) markdown(path string, text []byte) error {
-	c.files[path] = text
-	if isCase(path) {
-		return c.suiteCase(path, text)
-	}
-	e, findings := example.Parse(filepath.ToSlash(path), text)
-	for _, d := range findings {
-		d.File = path
-		c.findings = append(c.findings, d)
-	}
-	for _, f := range e.Fences() {
-		c.fence(path, f)
+	switch {
+	case f.engine == "both" && f.only != "":
+		return fault.New("--engine both lists disagreements, which --only does not know", "leave one of them out")
+	case f.engine == "embedded" && f.bbjcpl != "":
+		return fault.New("--engine embedded does not call the compiler that --bbjcpl names", "leave one of them out")
 	}
 	return nil
 }
 
-// isCase tells an evaluation case by its place: below the folder cases of a
-// suite, which has a suite.yaml beside it.
-func isCase(path string) bool {
-	for dir := filepath.Dir(abs(path)); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if filepath.Base(dir) == "cases" && exists(filepath.Join(filepath.Dir(dir), "suite.yaml")) {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *checking) suiteCase(path string, text []byte) error {
-	if _, err := suite.ParseCase(filepath.ToSlash(path), path, text); err != nil {
-		return err
-	}
-	doc, err := markdown.Parse(path, text)
+func (a *app) printFindings(c *checking, format string) error {
+	dir, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	if s, ok := doc.Section("Reference"); ok {
-		for _, f := range s.AllFences() {
-			c.fence(path, f)
-		}
+	r := render.Report{Findings: c.findings, Engine: c.judge.name, Tool: Version(), Dir: dir, Rule: documented}
+	if err := render.Findings(a.Out, format, r, a.colour(a.OutTTY)); err != nil {
+		return err
+	}
+	if format == "text" {
+		fmt.Fprintf(a.Err, "%d files, %d programs, %d findings; judged by %s\n", c.files, c.programs, len(c.findings), progress.Printable(c.judge.about))
 	}
 	return nil
-}
-
-// fence checks a program inside a document and moves its findings there.
-func (c *checking) fence(path string, f markdown.Fence) {
-	c.programs++
-	for _, d := range check.Source(path, f.Code, check.Options{}) {
-		d.Span.Start.Line += f.Line - 1
-		d.Span.End.Line += f.Line - 1
-		for i := range d.Related {
-			d.Related[i].Span.Start.Line += f.Line - 1
-			d.Related[i].Span.End.Line += f.Line - 1
-		}
-		c.findings = append(c.findings, d)
-	}
 }
 
 func (a *app) explainCommand() *cobra.Command {
@@ -199,14 +117,29 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "explain a finding: why it matters, a bad and a good example",
 		Args:  args(1, 1, "one code"),
 		RunE: func(_ *cobra.Command, list []string) error {
-			rule, ok := check.Lookup(strings.ToUpper(list[0]))
-			if !ok {
+			rule := documented(strings.ToUpper(list[0]))
+			if rule.Name == "" {
 				return fault.Newf("codes look like BBJ1001; bbjtune check prints them", "there is no rule %s", list[0])
 			}
-			_, err := fmt.Fprintf(a.Out, "%s %s (%s, %s)\n\n%s\n\nBad:\n\n%s\nGood:\n\n%s", rule.Code, rule.Name, rule.Family, rule.Severity, rule.Why, indent(rule.Bad), indent(rule.Good))
+			_, err := fmt.Fprintf(a.Out, "%s %s (%s, %s)\n\n%s", rule.Code, rule.Name, rule.Family, rule.Severity, rule.Help)
 			return err
 		},
 	}
+}
+
+// documented says what a code means, whichever package it comes from.
+func documented(code string) render.Rule {
+	if r, ok := check.Lookup(code); ok {
+		help := fmt.Sprintf("%s\n\nBad:\n\n%s\nGood:\n\n%s", r.Why, indent(r.Bad), indent(r.Good))
+		return render.Rule{Code: r.Code, Name: r.Name, Title: r.Title, Help: help, Family: r.Family, Severity: r.Severity}
+	}
+	if c, ok := compile.LookupCode(code); ok {
+		return render.Rule{Code: c.Code, Name: c.Name, Title: c.Title, Help: c.Why + "\n", Family: diag.Syntax, Severity: diag.Error}
+	}
+	if r, ok := example.Lookup(code); ok {
+		return render.Rule{Code: r.Code, Name: r.Name, Title: "example that breaks the format", Help: r.Help + "\n", Family: diag.Format, Severity: diag.Error}
+	}
+	return render.Rule{Code: code}
 }
 
 func indent(text string) string {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"bbjtune/bbj/cpl/cpltest"
 	"bbjtune/internal/cli"
 )
 
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) {
 			stop()
 			os.Exit(status)
 		},
+		"standin-cpl": cpltest.Main,
 	})
 }
 
@@ -97,6 +99,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("ENDPOINT", server.URL+"/v1")
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command
 			return nil
 		},
 	})

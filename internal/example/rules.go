@@ -13,3 +13,13 @@ var (
 	Sections    = Rule{"EX103", "sections", "write ## Code, ## Expected Behavior or ## Expected Output, ## Explanation, in this order"}
 	Code        = Rule{"EX104", "code", "write the program in a ```bbj fence that starts with a REM"}
 )
+
+// Lookup returns the rule with the code.
+func Lookup(code string) (Rule, bool) {
+	for _, r := range []Rule{FileName, FrontMatter, Sections, Code} {
+		if r.Code == code {
+			return r, true
+		}
+	}
+	return Rule{}, false
+}

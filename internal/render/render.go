@@ -1,8 +1,10 @@
 // Package render prints diagnostics: for people with the line they point to,
-// one a line, or as JSON. Renderers differ in form alone.
+// one a line, as JSON, as SARIF, or as the workflow commands of GitHub. Renderers
+// differ in form alone.
 //
-// It must not know rules. The source it shows is foreign text: control
-// characters never reach the terminal.
+// It must not know rules: what a code means is told by the caller. The source,
+// the messages and the file names are foreign text: control characters never
+// reach a terminal, and nothing in them is taken for markup.
 package render
 
 import (
@@ -19,80 +21,128 @@ import (
 // Version is the version of the JSON form.
 const Version = 1
 
-// Findings writes the list in a format: text, concise or json. files holds the
-// text of every file named in the findings.
-func Findings(w io.Writer, format string, list []diag.Diagnostic, files map[string][]byte, colour bool) error {
+// Report is what is printed.
+type Report struct {
+	Findings []Finding
+	// Engine names who decided which programs compile.
+	Engine string
+	// Tool is the version of this program.
+	Tool string
+	// Dir is the folder that SARIF's and GitHub's file names start from. Names
+	// that are not below it stay as they are.
+	Dir string
+	// Rule says what a code means.
+	Rule func(code string) Rule
+}
+
+// Finding is a diagnostic with the line that it points to, or "".
+type Finding struct {
+	diag.Diagnostic
+	Source string
+}
+
+// Rule documents a code.
+type Rule struct {
+	Code, Name, Title, Help string
+	Family                  diag.Family
+	Severity                diag.Severity
+}
+
+// Formats lists the formats.
+func Formats() []string { return []string{"text", "concise", "json", "sarif", "github"} }
+
+// Findings writes the report in a format. Only text knows colour.
+func Findings(w io.Writer, format string, r Report, colour bool) error {
 	switch format {
 	case "json":
-		return writeJSON(w, list)
+		return encode(w, jsonForm(r))
+	case "sarif":
+		return encode(w, sarifForm(r))
+	case "github":
+		return each(w, r.Findings, func(f Finding) string { return github(r.Dir, f) })
 	case "concise":
-		for _, d := range list {
-			if _, err := fmt.Fprintln(w, clean(line(d))); err != nil {
-				return err
-			}
-		}
-		return nil
+		return each(w, r.Findings, func(f Finding) string { return clean(line(f.Diagnostic)) + "\n" })
 	case "text":
-		return people(w, list, files, colour)
+		p := palette{}
+		if colour {
+			p = palette{"\x1b[1;31m", "\x1b[1;33m", "\x1b[2m", "\x1b[0m"}
+		}
+		return each(w, r.Findings, p.people)
 	}
 	return fmt.Errorf("unknown format %q", format)
 }
 
-func line(d diag.Diagnostic) string {
-	return fmt.Sprintf("%s:%d:%d: %s %s: %s", d.File, d.Span.Start.Line, d.Span.Start.Col, d.Severity, d.Code, d.Message)
-}
-
-// people shows each finding with its source line and a mark below it.
-func people(w io.Writer, list []diag.Diagnostic, files map[string][]byte, colour bool) error {
-	red, yellow, dim, off := "", "", "", ""
-	if colour {
-		red, yellow, dim, off = "\x1b[1;31m", "\x1b[1;33m", "\x1b[2m", "\x1b[0m"
-	}
-	for _, d := range list {
-		mark := red
-		if d.Severity == diag.Warning {
-			mark = yellow
-		}
-		var b strings.Builder
-		fmt.Fprintf(&b, "%s%s%s %s(%s, %s)%s: %s\n", mark, d.Severity, off, dim, d.Code, d.Family, off, clean(d.Message))
-		fmt.Fprintf(&b, "  %s--> %s:%d:%d%s\n", dim, clean(d.File), d.Span.Start.Line, d.Span.Start.Col, off)
-		if text, ok := sourceLine(files[d.File], d.Span.Start.Line); ok {
-			before, marked := split(text, d)
-			fmt.Fprintf(&b, "%s%5d |%s %s\n      %s|%s %s%s%s%s\n", dim, d.Span.Start.Line, off, clean(text), dim, off, blank(before), mark, strings.Repeat("^", max(1, utf8.RuneCountInString(marked))), off)
-		}
-		if d.Help != "" {
-			fmt.Fprintf(&b, "      help: %s\n", clean(d.Help))
-		}
-		if _, err := io.WriteString(w, b.String()+"\n"); err != nil {
+func each(w io.Writer, list []Finding, show func(Finding) string) error {
+	for _, f := range list {
+		if _, err := io.WriteString(w, show(f)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sourceLine returns a line of a text; the first has the number 1.
-func sourceLine(text []byte, number int) (string, bool) {
+func line(d diag.Diagnostic) string {
+	return fmt.Sprintf("%s:%d:%d: %s %s: %s", d.File, d.Span.Start.Line, d.Span.Start.Col, d.Severity, d.Code, d.Message)
+}
+
+// palette holds the codes that switch colours; all empty without colour.
+type palette struct{ red, yellow, dim, off string }
+
+// people shows a finding with its source line and a mark below it.
+func (p palette) people(f Finding) string {
+	mark := p.red
+	if f.Severity == diag.Warning {
+		mark = p.yellow
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s%s %s(%s, %s)%s: %s\n", mark, f.Severity, p.off, p.dim, f.Code, f.Family, p.off, clean(f.Message))
+	fmt.Fprintf(&b, "  %s--> %s:%d:%d%s\n", p.dim, clean(f.File), f.Span.Start.Line, f.Span.Start.Col, p.off)
+	if f.Source != "" {
+		before, marked := split(f)
+		fmt.Fprintf(&b, "%s%5d |%s %s\n      %s|%s %s%s%s%s\n", p.dim, f.Span.Start.Line, p.off, clean(f.Source), p.dim, p.off, blank(before), mark, strings.Repeat("^", max(1, utf8.RuneCountInString(marked))), p.off)
+	}
+	for _, r := range f.Related {
+		fmt.Fprintf(&b, "      note: line %d: %s\n", r.Span.Start.Line, clean(r.Message))
+	}
+	if f.Help != "" {
+		fmt.Fprintf(&b, "      help: %s\n", clean(f.Help))
+	}
+	return b.String() + "\n"
+}
+
+// Line returns a line of a text, as a Finding holds it; the first has the
+// number 1.
+func Line(text []byte, number int) string {
 	for range number - 1 {
 		i := bytes.IndexByte(text, '\n')
 		if i < 0 {
-			return "", false
+			return ""
 		}
 		text = text[i+1:]
 	}
 	if i := bytes.IndexByte(text, '\n'); i >= 0 {
 		text = text[:i]
 	}
-	return strings.TrimSuffix(string(text), "\r"), len(text) > 0
+	return string(bytes.TrimSuffix(text, []byte{'\r'}))
 }
 
-// split cuts a line into what stands before the finding and the finding.
-func split(text string, d diag.Diagnostic) (before, marked string) {
-	start := min(max(0, d.Span.Start.Col-1), len(text))
-	end := len(text)
-	if d.Span.End.Line == d.Span.Start.Line {
-		end = min(max(start, d.Span.End.Col-1), len(text))
+// split cuts the source line into what stands before the finding and the finding.
+func split(f Finding) (before, marked string) {
+	start := min(max(0, f.Span.Start.Col-1), len(f.Source))
+	end := len(f.Source)
+	if f.Span.End.Line == f.Span.Start.Line {
+		end = min(max(start, f.Span.End.Col-1), len(f.Source))
 	}
-	return text[:start], text[start:end]
+	return f.Source[:start], f.Source[start:end]
+}
+
+// column returns the column of the finding in characters, as viewers count.
+func column(f Finding) int {
+	if f.Source == "" {
+		return max(1, f.Span.Start.Col)
+	}
+	before, _ := split(f)
+	return utf8.RuneCountInString(before) + 1
 }
 
 // blank turns text into white space of the same width.
@@ -105,9 +155,15 @@ func blank(text string) string {
 	}, text)
 }
 
+// dangerous reports whether a terminal might obey the character, or show the
+// text around it in another order.
+func dangerous(r rune) bool {
+	return r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if dangerous(r) {
 			return '�'
 		}
 		return r
@@ -129,19 +185,39 @@ type finding struct {
 	Help      string      `json:"help,omitempty"`
 }
 
-func writeJSON(w io.Writer, list []diag.Diagnostic) error {
-	out := struct {
-		Version  int       `json:"version"`
-		Findings []finding `json:"findings"`
-	}{Version, []finding{}}
-	for _, d := range list {
-		out.Findings = append(out.Findings, finding{
-			d.File, d.Span.Start.Line, d.Span.Start.Col, d.Span.End.Line, d.Span.End.Col,
-			d.Code, d.Name, d.Severity.String(), d.Family, d.Message, d.Help,
+func jsonForm(r Report) any {
+	list := []finding{}
+	for _, f := range r.Findings {
+		list = append(list, finding{
+			f.File, f.Span.Start.Line, f.Span.Start.Col, f.Span.End.Line, f.Span.End.Col,
+			f.Code, f.Name, f.Severity.String(), f.Family, f.Message, f.Help,
 		})
 	}
-	enc := json.NewEncoder(w)
+	return struct {
+		Version  int       `json:"version"`
+		Engine   string    `json:"engine"`
+		Findings []finding `json:"findings"`
+	}{Version, r.Engine, list}
+}
+
+// encode writes JSON in which every dangerous character is an escape, so that a
+// text keeps all it holds and is still safe to look at.
+func encode(w io.Writer, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	var out strings.Builder
+	for _, r := range b.String() {
+		if dangerous(r) && r != '\n' {
+			fmt.Fprintf(&out, `\u%04x`, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
 }

@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bbjtune/bbj/compile"
+	"bbjtune/bbj/diag"
+	"bbjtune/internal/example"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/markdown"
+	"bbjtune/internal/render"
+	"bbjtune/internal/suite"
+)
+
+// How much is read before it is judged: enough to keep all cores busy, and a
+// bound for the memory that a folder takes.
+const (
+	maxPending      = 512
+	maxPendingBytes = 32 << 20
+)
+
+// checking collects the findings of many files. Of their text only the lines
+// that findings point to are kept.
+type checking struct {
+	ctx      context.Context
+	judge    judge
+	only     diag.Family // "" for all
+	seen     map[string]bool
+	files    int
+	programs int
+	findings []render.Finding
+
+	pending []program
+	bytes   int
+}
+
+// program is a source that waits to be judged.
+type program struct {
+	compile.Source
+	doc   []byte // the file it stands in
+	above int    // how many lines of that file stand above it
+}
+
+func (c *checking) path(path string, in io.Reader) error {
+	if path == "-" {
+		text, err := io.ReadAll(in)
+		if err != nil {
+			return err
+		}
+		c.files++
+		return c.program(program{Source: compile.Source{Name: "<stdin>", Text: text}, doc: text})
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fault.Wrap(fmt.Errorf("nothing to check: %w", err), "name BBj files, Markdown examples or folders")
+	}
+	if !info.IsDir() {
+		return c.file(path)
+	}
+	// Over a DirFS, so that a folder that is a link is followed.
+	return fs.WalkDir(os.DirFS(path), ".", func(rel string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !checkable(rel) {
+			return err
+		}
+		return c.file(filepath.Join(path, filepath.FromSlash(rel)))
+	})
+}
+
+// checkable says which files of a folder are looked at.
+func checkable(path string) bool {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".bbj", ".bbl", ".src":
+		return true
+	case ".md":
+		return !slices.Contains([]string{"README.md", "FORMAT.md", "CONTRIBUTING.md"}, filepath.Base(path))
+	}
+	return false
+}
+
+// file reads a file, once however often it is named.
+func (c *checking) file(path string) error {
+	full := abs(path)
+	if c.seen[full] {
+		return nil
+	}
+	c.seen[full] = true
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	c.files++
+	if strings.ToLower(filepath.Ext(path)) != ".md" {
+		return c.program(program{Source: compile.Source{Name: path, Text: text}, doc: text})
+	}
+	return c.markdown(path, text)
+}
+
+// markdown checks a document: an evaluation case by its own rules and its
+// reference, an example by its format and every fence.
+func (c *checking) markdown(path string, text []byte) error {
+	var fences []markdown.Fence
+	if isCase(path) {
+		var err error
+		if fences, err = reference(path, text); err != nil {
+			return err
+		}
+	} else {
+		e, findings := example.Parse(filepath.ToSlash(path), text)
+		for i := range findings {
+			findings[i].File = path
+		}
+		if !c.judge.compares {
+			c.add(findings, text)
+		}
+		fences = e.Fences()
+	}
+	for _, f := range fences {
+		if err := c.program(program{compile.Source{Name: path, Text: f.Code}, text, f.Line - 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isCase tells an evaluation case by its place: below the folder cases of a
+// suite, which has a suite.yaml beside it.
+func isCase(path string) bool {
+	for dir := filepath.Dir(abs(path)); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if filepath.Base(dir) == "cases" && exists(filepath.Join(filepath.Dir(dir), "suite.yaml")) {
+			return true
+		}
+	}
+	return false
+}
+
+// reference returns the code of an evaluation case's reference answer.
+func reference(path string, text []byte) ([]markdown.Fence, error) {
+	if _, err := suite.ParseCase(filepath.ToSlash(path), path, text); err != nil {
+		return nil, err
+	}
+	doc, err := markdown.Parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	s, _ := doc.Section("Reference")
+	return s.AllFences(), nil
+}
+
+// program takes a source in, and has what waits judged when it is enough.
+func (c *checking) program(p program) error {
+	c.programs++
+	c.pending = append(c.pending, p)
+	c.bytes += len(p.doc)
+	if len(c.pending) < maxPending && c.bytes < maxPendingBytes {
+		return nil
+	}
+	return c.flush()
+}
+
+// flush has the waiting programs judged and lets go of their text.
+func (c *checking) flush() error {
+	sources := make([]compile.Source, len(c.pending))
+	for i, p := range c.pending {
+		sources[i] = p.Source
+	}
+	lists, err := c.judge.find(c.ctx, sources)
+	if err != nil {
+		return err
+	}
+	for i, p := range c.pending {
+		c.add(moved(lists[i], p.above), p.doc)
+	}
+	c.pending, c.bytes = nil, 0
+	return nil
+}
+
+// moved puts the findings of a program in a document where they are there.
+func moved(list []diag.Diagnostic, lines int) []diag.Diagnostic {
+	down := func(s *diag.Span) { s.Start.Line, s.End.Line = s.Start.Line+lines, s.End.Line+lines }
+	for i := range list {
+		down(&list[i].Span)
+		for j := range list[i].Related {
+			down(&list[i].Related[j].Span)
+		}
+	}
+	return list
+}
+
+// add keeps the findings of the families asked for, each with its line of the
+// file. Findings on one line share its text.
+func (c *checking) add(list []diag.Diagnostic, doc []byte) {
+	number, line := 0, ""
+	for _, d := range list {
+		if c.only != "" && d.Family != c.only {
+			continue
+		}
+		if d.Span.Start.Line != number {
+			number = d.Span.Start.Line
+			line = render.Line(doc, number)
+		}
+		c.findings = append(c.findings, render.Finding{Diagnostic: d, Source: line})
+	}
+}
