@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bbjtune/bbj/diag"
 )
 
 // The programs in ../testdata are the project's own. Those in valid have no
@@ -32,21 +34,46 @@ func TestInvalidProgramsAreFoundOut(t *testing.T) {
 		src := read(t, path)
 		want := wanted(t, path, string(src))
 		found := Source(path, src, Options{})
-		var got []string
-		for _, d := range found {
-			got = append(got, fmt.Sprintf("%s %d", d.Code, d.Span.Start.Line))
-		}
-		if !slices.Equal(got, want) {
+		if !slices.Equal(codes(found), want) {
 			t.Errorf("%s: want %q, found %s", path, want, strings.Join(brief(found), "; "))
 		}
 	}
 }
 
+// A program in ../testdata/pending has an expectation that is not met yet: a
+// known difference from bbjcpl or from the API. One that is met belongs into one
+// of the other folders.
+func TestPendingProgramsArePending(t *testing.T) {
+	paths, err := filepath.Glob("../testdata/pending/*.bbj")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		src := read(t, path)
+		want := []string(nil)
+		if !strings.HasSuffix(path, "_valid.bbj") {
+			want = wanted(t, path, string(src))
+		}
+		if slices.Equal(codes(Source(path, src, Options{})), want) {
+			t.Errorf("%s: its expectation is met; move it", path)
+		}
+	}
+}
+
+// codes lists findings as the programs in the folders do.
+func codes(found []diag.Diagnostic) []string {
+	var out []string
+	for _, d := range found {
+		out = append(out, fmt.Sprintf("%s %d", d.Code, d.Span.Start.Line))
+	}
+	return out
+}
+
 func programs(t *testing.T, kind string) []string {
 	t.Helper()
 	paths, err := filepath.Glob("../testdata/" + kind + "/*.bbj")
-	if err != nil || len(paths) < 60 {
-		t.Fatalf("%d %s programs (%v), want at least 60", len(paths), kind, err)
+	if err != nil || len(paths) < 250 {
+		t.Fatalf("%d %s programs (%v), want at least 250", len(paths), kind, err)
 	}
 	return paths
 }

@@ -44,7 +44,7 @@ type subject struct {
 const wantKilled = 0.98
 
 func TestMutantsAreRejectedOnTheirLines(t *testing.T) {
-	const perKind = 4 // faults of a kind in a program, chosen by a fixed seed
+	const perKind, perLine = 4, 1 // faults of a kind in a program, chosen by a fixed seed
 	random := rand.New(rand.NewPCG(7, 11))
 	made, killed := map[string]int{}, map[string]int{}
 	var survivors []string
@@ -52,7 +52,11 @@ func TestMutantsAreRejectedOnTheirLines(t *testing.T) {
 		for _, m := range mutations {
 			list := m.sites(s)
 			random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-			for _, f := range list[:min(len(list), perKind)] {
+			most := perKind
+			if strings.HasPrefix(m.name, "line ") { // these have places everywhere
+				most = perLine
+			}
+			for _, f := range list[:min(len(list), most)] {
 				made[m.name]++
 				mutant := slices.Concat(s.src[:f.start], []byte(f.text), s.src[f.end:])
 				if verdict := rejected(mutant, f.line); verdict != "" {
@@ -74,8 +78,8 @@ func report(t *testing.T, made, killed map[string]int, survivors []string) {
 	all, dead := 0, 0
 	for _, m := range mutations {
 		all, dead = all+made[m.name], dead+killed[m.name]
-		if made[m.name] == 0 {
-			t.Errorf("%s: no place in all programs", m.name)
+		if made[m.name] < 3 {
+			t.Errorf("%s: only %d places in all programs", m.name, made[m.name])
 		}
 		if testing.Verbose() {
 			t.Logf("%-28s %4d of %4d", m.name, killed[m.name], made[m.name])
