@@ -385,7 +385,7 @@ func (p *parser) assignments(start int32, let bool, target Expr) Stmt {
 		p.checkTarget(target)
 		p.expect(tEq, "`=`")
 		value := p.expr()
-		list = append(list, Assign{Range{target.Span().Start, p.prev.end}, target, value})
+		list = append(list, Assign{Range{target.Span().Start, max(target.Span().Start, p.prev.end)}, target, value})
 		if p.tok.kind != tComma || p.failed {
 			break
 		}

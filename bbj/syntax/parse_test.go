@@ -338,6 +338,7 @@ func TestHostileSources(t *testing.T) {
 		"continuations":    strings.Repeat("\n:", big),
 		"classes":          strings.Repeat("class public a\nmethod public a()\n", 1000),
 		"comment not done": "/* " + strings.Repeat("x", 1000),
+		"let alone":        "let ",
 		"star at the end":  "x=1+2*\nx=(1+2*,3)\nx=1+2*;y=1-2*",
 		"tokenised":        "<<bbj>>\x00\x01",
 		"empty":            "",
