@@ -99,6 +99,11 @@ def load_tokenizer(
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **({"gguf_file": gguf_file} if gguf_file else {}))
     except (OSError, ValueError, KeyError) as error:
+        if not Path(source).is_dir():
+            raise BadInput(
+                f"there is no folder {source}, and the model hub gave no such model: {str(error).splitlines()[0]}",
+                "check the name and the network; the folder of a downloaded model needs neither",
+            ) from error
         raise BadInput(f"no usable tokenizer in {source}", "a model folder holds tokenizer.json") from error
     if tokenizer.eos_token_id is None:
         raise BadInput(f"the tokenizer of {source} has no end-of-sequence token")

@@ -22,6 +22,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes stdin
     if not args.model.is_file():
         fail(protocol, "bad_input", f"no such model file: {args.model}")
+    # Read when the library is loaded: threads that spin long for one another stand still once others use the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         from xllamacpp import CommonParams, Server
     except ImportError:

@@ -29,6 +29,7 @@ from encode import IGNORE, documents, encode_chat, encode_rows, encode_text, ver
 from jobs import DEFAULTS, KINDS, BadInput, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
 from quantize import quantize  # noqa: E402
+from worker import finite  # noqa: E402
 
 WORDS = ["print", "next", "while", "open", "file", "read", "line", "total", "name", "hello", "world", "sum", "fox"]
 
@@ -449,6 +450,20 @@ class Failures(unittest.TestCase):
             with self.assertRaisesRegex(BadInput, f"unknown key {key}"):
                 check_job(job | {key: 1})
         self.assertEqual(check_job(job)["keep"], DEFAULTS["train"]["keep"][1])
+
+    def test_nothing_that_json_lacks_is_sent(self) -> None:
+        sent = finite({"result": {"losses": [1.5, float("nan")], "best": float("inf")}, "step": 3})
+        self.assertEqual(sent, {"result": {"losses": [1.5, None], "best": None}, "step": 3})
+
+    def test_a_name_that_no_hub_knows(self) -> None:
+        with (
+            mock.patch.object(models.AutoTokenizer, "from_pretrained", side_effect=OSError("offline\nmore")),
+            self.assertRaises(BadInput) as caught,
+        ):
+            models.load_tokenizer("owner/name")
+        self.assertEqual(
+            caught.exception.message, "there is no folder owner/name, and the model hub gave no such model: offline"
+        )
 
     def test_nf4_needs_a_gpu(self) -> None:
         job = check_job(fixture.stage2(fixture.root / "nf4", None, quantization="nf4"))

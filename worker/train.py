@@ -133,7 +133,7 @@ def keep_freed_memory() -> None:
     """Lets the next step reuse what this one frees.
 
     By default glibc hands large blocks back to the system at once, so that each step of a training on the CPU gets its
-    tensors anew, page by page, each page zeroed: a quarter to a third of the time.
+    tensors anew, page by page, each page zeroed. docs/benchmarks.md has what that costs.
     """
     if platform.libc_ver()[0] != "glibc":
         return

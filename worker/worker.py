@@ -31,8 +31,7 @@ class Protocol:
         self.lock = threading.Lock()
 
     def emit(self, event: str, **fields: Any) -> None:
-        values = {key: None if is_nan(value) else value for key, value in fields.items()}
-        line = json.dumps({"event": event, **values}, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+        line = json.dumps(finite({"event": event, **fields}), ensure_ascii=False, allow_nan=False, default=str) + "\n"
         with self.lock:
             try:
                 self.stream.write(line)
@@ -41,9 +40,13 @@ class Protocol:
                 os._exit(1)  # nobody reads any more
 
 
-def is_nan(value: Any) -> bool:
-    """JSON has neither NaN nor infinity."""
-    return isinstance(value, float) and not math.isfinite(value)
+def finite(value: Any) -> Any:
+    """The value without NaN and infinity, which JSON does not have, at any depth."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def take_stdout() -> TextIO:

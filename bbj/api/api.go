@@ -259,7 +259,7 @@ func (v *Verb) Accepts(option string) bool {
 }
 
 // LookupMnemonic returns the mnemonic of that name, without quotes, as it is
-// documented or used. The list is not complete: terminals define their own.
+// documented or used. The list is not complete: BASIS has more than were found.
 func LookupMnemonic(name string) (string, bool) { return find(load().mnemonics, name) }
 
 // LookupVariable returns the type of the system variable of that name: string,

@@ -124,6 +124,27 @@ func TestIs(t *testing.T) {
 	}
 }
 
+func TestOptions(t *testing.T) {
+	for _, test := range []struct {
+		verb, option string
+		want         bool
+	}{
+		{"process_events", "tim", true},
+		{"process_events", "key", false},
+		{"unlock", "err", true},
+		{"unlock", "dom", false},
+		{"direct", "mode", true},
+		{"find", "dir", true},
+		{"print", "tbl", true},
+		{"read", "anything", true}, // not all of its options are known
+	} {
+		v, ok := api.LookupVerb(test.verb)
+		if !ok || v.Accepts(test.option) != test.want {
+			t.Errorf("%s accepts %s: want %v", test.verb, test.option, test.want)
+		}
+	}
+}
+
 func TestLanguage(t *testing.T) {
 	if e, ok := api.LookupEvent("on_button_push"); !ok || e.Name != "ON_BUTTON_PUSH" || e.Event != "BBjButtonPushEvent" {
 		t.Errorf("ON_BUTTON_PUSH: %+v", e)
@@ -137,8 +158,10 @@ func TestLanguage(t *testing.T) {
 	if v, ok := api.LookupVerb("open"); !ok || !v.Accepts("ERR") {
 		t.Errorf("OPEN: %+v", v)
 	}
-	if name, ok := api.LookupMnemonic("cs"); !ok || name != "CS" {
-		t.Errorf("CS: %q", name)
+	for _, want := range []string{"CS", "BACKGR", "S8", "LISTADD", "POLYLINE", "FOCUS"} {
+		if name, ok := api.LookupMnemonic(strings.ToLower(want)); !ok || name != want {
+			t.Errorf("%s: %q", want, name)
+		}
 	}
 	if kind, ok := api.LookupVariable("unt"); !ok || kind != "int" {
 		t.Errorf("UNT: %q", kind)

@@ -1,5 +1,7 @@
-// Package check judges BBj programs: it holds the rules over the tree of
-// package syntax, each with its code, its reason and examples, and runs them.
+// Package check judges BBj programs: it runs the rules over the tree of package
+// syntax, settles what they find, and says what each code means. A rule over the
+// tree is a folder in internal/rules with its code, its documentation and its
+// programs; what rules share is in internal/analysis.
 //
 // It knows two families that never mix. A finding of the syntax family means
 // that bbjcpl would reject the program. A finding of the api family means that
@@ -14,8 +16,9 @@ package check
 
 import (
 	"slices"
-	"strings"
 
+	"bbjtune/bbj/check/internal/analysis"
+	"bbjtune/bbj/check/internal/rules/ignore"
 	"bbjtune/bbj/diag"
 	"bbjtune/bbj/syntax"
 )
@@ -46,23 +49,21 @@ func Source(name string, src []byte, opts Options) []diag.Diagnostic {
 
 // Program checks a program that is parsed already.
 func Program(prog *syntax.Program, opts Options) []diag.Diagnostic {
-	p := &pass{prog: prog, facts: collect(prog)}
-	defer p.facts.release()
-	p.found = append(p.found, prog.Errors...)
-	var ignores []ignore
+	p := analysis.NewPass(prog)
+	defer p.Release()
+	var ignores []ignore.Remark
 	if !opts.Strict {
-		ignores = p.ignores()
+		ignores = ignore.Read(p)
 	}
 	for i := range registry {
 		r := &registry[i]
 		// Whether an ignore is of use shows only when all rules have run.
-		if r.run != nil && (opts.wants(r.Family) || r.Family == diag.Syntax || len(ignores) > 0) {
-			p.rule = r
-			r.run(p)
+		if r.Run != nil && (opts.wants(r.Family) || r.Family == diag.Syntax || len(ignores) > 0) {
+			p.Run(r)
 		}
 	}
-	p.heed(ignores)
-	return settle(p.found, opts)
+	ignore.Heed(p, ignores, familyOf)
+	return settle(p.Found(), opts)
 }
 
 // settle sorts the findings, keeps one of the syntax family a line and none of
@@ -87,53 +88,3 @@ func settle(list []diag.Diagnostic, opts Options) []diag.Diagnostic {
 		return !opts.wants(d.Family) || d.Family != diag.Syntax && broken[d.Span.Start.Line]
 	})
 }
-
-// pass is one run of the rules over one program.
-type pass struct {
-	prog     *syntax.Program
-	facts    *facts
-	inferred *types
-	rule     *Rule
-	found    []diag.Diagnostic
-}
-
-// types returns what is known of the classes of variables. They are only worked
-// out when a rule asks.
-func (p *pass) types() *types {
-	if p.inferred == nil {
-		p.inferred = infer(p.facts)
-	}
-	return p.inferred
-}
-
-// merges reports whether the program may get statements from elsewhere.
-func (p *pass) merges() bool {
-	return slices.ContainsFunc(p.facts.verbs, func(v *syntax.VerbStmt) bool {
-		return v.Word == syntax.EXECUTE || v.Word == syntax.MERGE
-	})
-}
-
-// report records a finding of the rule at hand.
-func (p *pass) report(n syntax.Node, message, help string) {
-	p.found = append(p.found, diag.Diagnostic{
-		Code: p.rule.Code, Name: p.rule.Name, Severity: p.rule.Severity, Family: p.rule.Family,
-		Span: p.prog.DiagSpan(n.Span()), Message: message, Help: help,
-	})
-}
-
-// broken reports whether the program has findings that may have hidden parts of
-// it, so that counting its parts would mislead.
-func (p *pass) broken() bool { return len(p.prog.Errors) > 0 }
-
-// quote puts a name into backquotes.
-func quote(name string) string { return "`" + name + "`" }
-
-// didYouMean returns a hint at the nearest candidate, or the empty string.
-func didYouMean(name string, candidates []string) string {
-	if near := syntax.Nearest(name, candidates); near != "" {
-		return "did you mean " + near + "?"
-	}
-	return ""
-}
-
-func fold(name string) string { return strings.ToLower(name) }

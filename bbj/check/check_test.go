@@ -68,19 +68,20 @@ func TestOnlyReportsTheFamiliesAskedFor(t *testing.T) {
 func TestUnknownTypesAreSilent(t *testing.T) {
 	const window = "w!=BBjAPI().getSysGui().addWindow(\"x\")\n"
 	for name, src := range map[string]string{
-		"never assigned":        "w!.foo()\n",
-		"assigned twice":        window + "w!=getit!\nw!.foo()\n",
-		"assigned below":        "w!.foo()\n" + window + "w!=x!\n",
-		"read into":             window + "read (1)w!\nw!.foo()\n",
-		"passed to a program":   window + "call \"p\",w!\nw!.foo()\n",
-		"entered":               window + "enter w!\nw!.foo()\n",
-		"loop variable":         window + "for w!=1 to 2\nw!.foo()\nnext\n",
-		"other scope":           window + "class public A\nmethod public void m()\nw!.foo()\nmethodend\nclassend\n",
-		"class from a file":     "use ::x.bbj::BBjButton\ndeclare BBjButton b!\nb!.foo()\n",
-		"rests on an uncertain": window + "b!=w!.addButton(\"x\")\nw!=y!\nb!.foo()\n",
-		"string object":         "declare BBjString s!\ns!.strip()\n",
-		"array":                 "declare BBjButton[] b!\nb!.foo()\n",
-		"unknown result":        window + "w!.getUserData().foo()\n",
+		"never assigned":      "w!.foo()\n",
+		"assigned twice":      window + "w!=getit!\nw!.foo()\n",
+		"assigned below":      "w!.foo()\n" + window + "w!=x!\n",
+		"read into":           window + "read (1)w!\nw!.foo()\n",
+		"passed to a program": window + "call \"p\",w!\nw!.foo()\n",
+		"entered":             window + "enter w!\nw!.foo()\n",
+		"loop variable":       window + "for w!=1 to 2\nw!.foo()\nnext\n",
+		"other scope":         window + "class public A\nmethod public void m()\nw!.foo()\nmethodend\nclassend\n",
+		"class from a file":   "use ::x.bbj::BBjButton\ndeclare BBjButton b!\nb!.foo()\n",
+		"rests on an uncertain one through others": "q!=f!.make()\nx!=BBjAPI()\ny!=BBjAPI()\nagain:\nz!=y!\nz!.paint()\ny!=x!\nx!=q!.next()\ngoto again\n",
+		"rests on an uncertain":                    window + "b!=w!.addButton(\"x\")\nw!=y!\nb!.foo()\n",
+		"string object":                            "declare BBjString s!\ns!.strip()\n",
+		"array":                                    "declare BBjButton[] b!\nb!.foo()\n",
+		"unknown result":                           window + "w!.getUserData().foo()\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if found := Source("x", []byte(src), Options{}); len(found) > 0 {
@@ -101,6 +102,8 @@ func TestKnownTypesAreHeldToTheirMethods(t *testing.T) {
 		"#this!.button().foo()":               "BBjButton has no method `foo`",
 		"#foo()":                              "A has no method `foo`",
 		"#this!.foo()":                        "A has no method `foo`",
+		"#print()":                            "A has no method `print`",
+		"a!=new A();a!.setTitle(\"x\")":       "A has no method `setTitle`",
 		"l!.addButton()":                      "BBjListBox has no method `addButton`",
 		"cast(BBjButton,x!).foo()":            "BBjButton has no method `foo`",
 		"a!=new A();a!.foo()":                 "A has no method `foo`",
@@ -124,6 +127,22 @@ func TestKnownTypesAreHeldToTheirMethods(t *testing.T) {
 	} {
 		if found := Source("x", fmt.Appendf(nil, class, line), Options{}); len(found) > 0 {
 			t.Errorf("%s: found %q", line, brief(found))
+		}
+	}
+}
+
+// An object of a class that another one extends, or of an interface, may have
+// methods that the text of its type does not name.
+func TestAnObjectMayBeOfASubclass(t *testing.T) {
+	for _, src := range []string{
+		"class public A\nmethod public void run()\n#more()\nmethodend\nclassend\n" +
+			"class public B extends A\nmethod public void more()\nmethodend\nclassend\n",
+		"interface public I\nmethod public void run()\ninterfaceend\ndeclare I x!\nx!.run(1)\nx!.more()\n",
+		"class public A\nmethod public void run()\nmethodend\nclassend\nclass public B extends A\n" +
+			"method public void run(BBjNumber x)\nmethodend\nclassend\ndeclare A x!\nx!=new B()\nx!.run(1)\n",
+	} {
+		if found := Source("x", []byte(src), Options{}); len(found) > 0 {
+			t.Errorf("%s: found %q", src, brief(found))
 		}
 	}
 }

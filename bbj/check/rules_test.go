@@ -1,6 +1,7 @@
 package check
 
 import (
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,4 +69,28 @@ func brief(list []diag.Diagnostic) []string {
 		out = append(out, d.Code+"@"+strconv.Itoa(d.Span.Start.Line)+" "+d.Message)
 	}
 	return out
+}
+
+// A rule whose folder is not in the registry would never run.
+func TestEveryRuleFolderIsInTheRegistry(t *testing.T) {
+	bad := map[string]bool{}
+	for _, r := range Rules() {
+		bad[r.Bad] = true
+	}
+	var paths []string
+	for _, pattern := range []string{"internal/rules/*/testdata/bad.bbj", "internal/rules/*/testdata/*/bad.bbj"} {
+		list, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, list...)
+	}
+	if len(paths) < 20 {
+		t.Errorf("%d bad programs, want 20 or more", len(paths))
+	}
+	for _, path := range paths {
+		if !bad[string(read(t, path))] {
+			t.Errorf("no rule shows %s as its bad program", path)
+		}
+	}
 }

@@ -40,26 +40,6 @@ func TestInvalidProgramsAreFoundOut(t *testing.T) {
 	}
 }
 
-// A program in ../testdata/pending has an expectation that is not met yet: a
-// known difference from bbjcpl or from the API. One that is met belongs into one
-// of the other folders.
-func TestPendingProgramsArePending(t *testing.T) {
-	paths, err := filepath.Glob("../testdata/pending/*.bbj")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		src := read(t, path)
-		want := []string(nil)
-		if !strings.HasSuffix(path, "_valid.bbj") {
-			want = wanted(t, path, string(src))
-		}
-		if slices.Equal(codes(Source(path, src, Options{})), want) {
-			t.Errorf("%s: its expectation is met; move it", path)
-		}
-	}
-}
-
 // codes lists findings as the programs in the folders do.
 func codes(found []diag.Diagnostic) []string {
 	var out []string

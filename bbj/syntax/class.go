@@ -20,6 +20,7 @@ func (p *parser) declareStmt() Stmt {
 	}
 	s.Type = p.typeRef()
 	s.Name = p.declaredName(&s.Type)
+	p.checkVariable(s.Name)
 	s.Range = Range{t.start, p.prev.end}
 	if p.tok.kind == tEq {
 		p.fail(p.tok.rng(), notIn(CodeDeclaration, "a value", "in DECLARE", "assign it in a statement of its own"))
@@ -39,6 +40,11 @@ func (p *parser) declaredName(t *TypeRef) Ident {
 		t.Dims++
 	}
 	return id
+}
+
+// isModifier reports whether the word is one that visibility reads.
+func (w Word) isModifier() bool {
+	return w == PUBLIC || w == PRIVATE || w == PROTECTED || w == STATIC
 }
 
 // visibility reads PUBLIC, PRIVATE, PROTECTED and STATIC in any order.
@@ -72,7 +78,13 @@ func (p *parser) classDecl(w Word) Stmt {
 		return nil
 	}
 	p.advance()
+	return p.classFrom(t, w)
+}
+
+// classFrom reads a class from behind its first word, which is t.
+func (p *parser) classFrom(t token, w Word) Stmt {
 	c := &ClassDecl{Interface: w == INTERFACE}
+	level := p.braces
 	c.Visibility, c.Static = p.visibility()
 	c.Name = p.ident()
 	if p.tok.word == EXTENDS {
@@ -85,6 +97,7 @@ func (p *parser) classDecl(w Word) Stmt {
 	if !p.atEnd() {
 		p.unexpected("the end of the statement")
 	}
+	p.classEnd = p.braceEnd(level)
 	p.members(c, w, p.failed)
 	c.Range = Range{t.start, p.prev.end}
 	p.failed, p.open = false, false
@@ -123,7 +136,7 @@ func (p *parser) members(c *ClassDecl, w Word, broken bool) {
 		p.advance()
 		return
 	}
-	if !broken {
+	if !broken && !p.cut {
 		p.report(c.Head, unclosed(w.String(), end.String()))
 	}
 	if p.tok.kind == tName {
@@ -159,7 +172,7 @@ func (p *parser) member(isInterface bool) {
 		// The end of a METHOD whose first line is broken.
 		s = p.bare(METHODEND)
 	default:
-		p.notMember()
+		s = p.notMember(isInterface)
 	}
 	if s == nil || p.failed {
 		s = p.orBad(s, start)
@@ -187,7 +200,7 @@ func (p *parser) fieldDecl() Stmt {
 
 // methodDecl reads a method with its body, in an interface the line alone.
 func (p *parser) methodDecl(headOnly bool) Stmt {
-	t := p.tok
+	t, level := p.tok, p.braces
 	p.advance()
 	m := &MethodDecl{}
 	m.Visibility, m.Static = p.visibility()
@@ -207,6 +220,7 @@ func (p *parser) methodDecl(headOnly bool) Stmt {
 	if headOnly {
 		return m
 	}
+	p.methodEnd = p.braceEnd(level)
 	p.body(m, p.failed)
 	m.Range = Range{t.start, p.prev.end}
 	return m
@@ -223,6 +237,7 @@ func (p *parser) params(m *MethodDecl) {
 		a.Type = p.typeRef()
 		dims := a.Type.Dims
 		a.Name = p.declaredName(&a.Type)
+		p.checkVariable(a.Name)
 		a.Array = a.Type.Dims > dims
 		a.End = p.prev.end
 		if p.failed {
@@ -250,7 +265,7 @@ func (p *parser) body(m *MethodDecl, broken bool) {
 		p.advance()
 		return
 	}
-	if !broken {
+	if !broken && !p.cut {
 		p.report(m.Head, unclosed("METHOD "+m.Name.Name, "METHODEND"))
 	}
 }

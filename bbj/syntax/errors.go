@@ -176,6 +176,6 @@ func (p *parser) report(r Range, m message) {
 // skipStatement moves to the separator that ends the statement.
 func (p *parser) skipStatement() {
 	for !p.atEnd() {
-		p.advance()
+		p.skip()
 	}
 }

@@ -1,6 +1,10 @@
 package syntax
 
-import "strings"
+import (
+	"strings"
+
+	"bbjtune/internal/nearest"
+)
 
 // This file names the forms of other languages that programs hold by mistake.
 // None of it is looked at while a program is right.
@@ -16,7 +20,7 @@ func notTarget(source, help string) message {
 
 func unknownSymbolic(name string) message {
 	m := message{code: CodeUnexpected, text: quote(name) + " is no symbolic label"}
-	if near := Nearest(strings.ToLower(name), symbolicLabels[:]); near != "" {
+	if near := nearest.Name(name, symbolicLabels[:]); near != "" {
 		m.help = "did you mean " + near + "?"
 	}
 	return m
@@ -28,24 +32,95 @@ func (p *parser) unexpected(what string) {
 	if p.failed {
 		return
 	}
-	if m, r, ok := p.foreignToken(); ok {
-		comment := p.tok
-		p.fail(r, m)
-		p.skipBlockComment(comment, r)
+	m, r, ok := p.foreignToken()
+	if !ok {
+		p.fail(p.tok.rng(), expected(what, p.describe(p.tok)))
 		return
 	}
-	p.fail(p.tok.rng(), expected(what, p.describe(p.tok)))
+	p.failForeign(m, r)
+}
+
+// failForeign reports a form of another language, and skips what belongs to it:
+// a comment may hold anything.
+func (p *parser) failForeign(m message, r Range) {
+	t := p.tok
+	p.fail(r, m)
+	switch rest := p.lex.src[r.Start:]; {
+	case strings.HasPrefix(rest, "/*"):
+		p.skipBlockComment(t, r)
+	case m.code == CodeComment, rest[:1] == "'" && !closesQuote(rest[1:]):
+		p.skipLine()
+	case m.code == CodeBrace:
+		p.skipLine()
+		p.closeBrace()
+	}
+}
+
+// closesQuote reports whether a quote follows on the same line.
+func closesQuote(s string) bool {
+	i := strings.IndexAny(s, "'\n")
+	return i >= 0 && s[i] == '\''
+}
+
+// skipLine moves to the end of the logical line.
+func (p *parser) skipLine() {
+	for p.tok.kind != tEOL && p.tok.kind != tEOF {
+		p.skip()
+	}
+}
+
+// skip moves on by a token that is not understood, and counts foreign braces.
+func (p *parser) skip() {
+	if p.tok.kind == tBad {
+		switch p.lex.src[p.tok.start] {
+		case '{':
+			p.braces++
+		case '}':
+			p.braces--
+		}
+	}
+	p.advance()
+}
+
+// closeBrace lets the last brace close the method or class that one opened.
+func (p *parser) closeBrace() {
+	tooMany := p.braces < 0
+	p.braces = max(p.braces, 0)
+	switch {
+	case p.where == inMethod && p.braces <= p.methodEnd:
+		p.closed = METHODEND
+	case p.where == inClass && (p.braces <= p.classEnd || tooMany && !p.memberAhead()):
+		p.closed = CLASSEND
+	}
+}
+
+// braceEnd returns how many braces are open where the block ends whose first
+// line is read: as many as before it, or never so few if it opened none.
+func (p *parser) braceEnd(before int) int {
+	if p.braces > before {
+		return before
+	}
+	return -1
+}
+
+// memberAhead reports whether the next line holds what only stands in a class.
+func (p *parser) memberAhead() bool {
+	l := p.lex
+	for {
+		switch t := l.next(); t.kind {
+		case tEOL, tSemi, tRem:
+		default:
+			return t.word == METHOD || t.word == FIELD || t.word == CLASSEND || t.word == INTERFACEEND
+		}
+	}
 }
 
 // skipBlockComment moves behind a /* */ that the finding starts at, so that it
 // gives one finding.
 func (p *parser) skipBlockComment(t token, r Range) {
-	if !strings.HasPrefix(p.lex.src[r.Start:], "/*") {
-		return
-	}
 	n := strings.Index(p.lex.src[r.Start:], "*/")
 	if n < 0 {
-		p.lex.pos = int32(len(p.lex.src))
+		p.lex.pos, p.cut = int32(len(p.lex.src)), true
 	} else {
 		p.lex.pos = r.Start + int32(n) + 2
 	}
@@ -152,6 +227,30 @@ func foreignOperator(s string) (message, bool) {
 	return message{}, false
 }
 
+// foreignArguments names a list that only another language has after the word.
+func (p *parser) foreignArguments(w Word, v *VerbStmt) {
+	switch w {
+	case DIM:
+		if p.tok.kind == tName && EqualFold(p.text(p.tok), "as") {
+			p.fail(p.tok.rng(), foreign(CodeDeclaration, "DIM … AS", "assign the variable, or write DECLARE type name!"))
+		}
+		for _, x := range v.Args {
+			if isComparison(x) {
+				p.fail(x.Span(), foreign(CodeDeclaration, "DIM with a value", "assign it in a statement of its own"))
+			}
+		}
+	case STRING:
+		if len(v.Args) == 1 && isComparison(v.Args[0]) {
+			p.fail(v.Range, foreign(CodeDeclaration, "`string` as a declaration", "assign the variable, or write DECLARE type name!"))
+		}
+	}
+}
+
+func isComparison(x Expr) bool {
+	b, ok := x.(*BinaryExpr)
+	return ok && b.Op == Eq
+}
+
 func (p *parser) badString(t token) message {
 	m := message{code: CodeString, text: "string has no closing quote on its line", help: "close it with `\"`"}
 	if strings.Contains(p.text(t), `\"`) {
@@ -219,6 +318,7 @@ func (p *parser) foreignEnd(end token) bool {
 		help = "write INTERFACEEND"
 		p.closeWith(INTERFACEEND, p.where != inProgram)
 	case "function", "def", "sub", "procedure":
+		p.closeWith(METHODEND, p.where == inMethod && word != "def")
 		help = "write FNEND after DEF FN, METHODEND after METHOD, RETURN after GOSUB"
 	case "try":
 		help = "branch on errors with ERR=label or SETERR"
@@ -234,6 +334,29 @@ func (p *parser) foreignEnd(end token) bool {
 func (p *parser) closeWith(w Word, open bool) {
 	if open {
 		p.closed = w
+	}
+}
+
+// closeLike lets a word that is meant as the end of a method or class close it.
+func (p *parser) closeLike(word string) {
+	switch word {
+	case "endmethod", "endsub", "endfunction", "endprocedure":
+		p.closeWith(METHODEND, p.where == inMethod)
+		return
+	case "endclass":
+		p.closeWith(CLASSEND, p.where != inProgram)
+		return
+	}
+	if LookupWord(word) != NoWord {
+		return
+	}
+	switch nearestVerb(word) {
+	case METHODEND.String():
+		p.closeWith(METHODEND, p.where == inMethod)
+	case CLASSEND.String():
+		p.closeWith(CLASSEND, p.where != inProgram)
+	case INTERFACEEND.String():
+		p.closeWith(INTERFACEEND, p.where != inProgram)
 	}
 }
 
@@ -262,21 +385,75 @@ func (p *parser) foreignFor() bool {
 	return true
 }
 
-// notMember reports a statement straight inside a class.
-func (p *parser) notMember() {
+// notMember reports a statement straight inside a class. It returns the method
+// that the statement is meant to open.
+func (p *parser) notMember(isInterface bool) Stmt {
 	if m, r, ok := p.foreignToken(); ok {
-		t := p.tok
-		p.fail(r, m)
-		p.skipBlockComment(t, r)
-		return
+		p.failForeign(m, r)
+		return nil
 	}
-	if p.tok.kind == tName {
-		if m, ok := foreignStatement(strings.ToLower(p.text(p.tok))); ok {
-			p.fail(p.tok.rng(), m)
-			return
+	start := p.tok
+	m := notIn(CodeClass, p.describe(start), "between the members of a class", "put it into a METHOD")
+	if start.kind != tName {
+		p.fail(start.rng(), m)
+		return nil
+	}
+	word := strings.ToLower(p.text(start))
+	if foreign, ok := foreignStatement(word); ok {
+		m = foreign
+	}
+	var method *MethodDecl
+	if !start.word.IsVerb() {
+		method = p.foreignMethod()
+	}
+	p.fail(start.rng(), m)
+	p.closeLike(word)
+	if method == nil || isInterface {
+		return nil
+	}
+	method.Head = Range{start.start, p.prev.end}
+	p.skipLine()
+	p.body(method, true)
+	method.Range = Range{start.start, p.prev.end}
+	return method
+}
+
+// foreignMethod returns a method with the name before the first parenthesis of
+// the line, unless there is none.
+func (p *parser) foreignMethod() *MethodDecl {
+	l, before := p.lex, p.tok
+	for {
+		switch t := l.next(); t.kind {
+		case tLParen:
+			return &MethodDecl{Name: Ident{before.rng(), p.text(before)}}
+		case tName, tLBrack, tRBrack, tDot, tPath:
+			before = t
+		default:
+			return nil
 		}
 	}
-	p.fail(p.tok.rng(), notIn(CodeClass, p.describe(p.tok), "between the members of a class", "put it into a METHOD"))
+}
+
+// misplacedClass reads a class after a word that cannot stand before CLASS, or
+// is a misspelt CLASS. Only that word is read already.
+func (p *parser) misplacedClass(start token) Stmt {
+	if p.where != inProgram || start.kind != tName || p.prev.end != start.end || p.tok.kind != tName {
+		return nil
+	}
+	w, word := p.tok.word, strings.ToLower(p.text(start))
+	opens := (w == CLASS || w == INTERFACE) && p.startsClass()
+	if !opens && (!w.isModifier() || LookupWord(word) != NoWord || nearestVerb(word) != CLASS.String()) {
+		return nil
+	}
+	m, ok := foreignStatement(word)
+	if !ok {
+		m = unknownVerb(word)
+	}
+	p.report(start.rng(), m)
+	if opens {
+		return p.classDecl(w)
+	}
+	return p.classFrom(start, CLASS)
 }
 
 // notStatement reports an expression that is no statement, or an unknown verb.
@@ -285,10 +462,12 @@ func (p *parser) notStatement(start token, x Expr) {
 		word := strings.ToLower(p.text(start))
 		if m, ok := foreignStatement(word); ok && !p.startsAccess(start) {
 			p.fail(start.rng(), m)
+			p.closeLike(word)
 			return
 		}
 		if m, ok := p.elseNoVerb(start, word); ok {
 			p.fail(start.rng(), m)
+			p.closeLike(word)
 			return
 		}
 	}
@@ -325,11 +504,15 @@ func (p *parser) elseNoVerb(start token, word string) (message, bool) {
 		return message{code: CodeParentheses, text: strings.ToUpper(word) + " is a function and takes its arguments in parentheses",
 			help: hint}, true
 	}
+	return unknownVerb(word), true
+}
+
+func unknownVerb(word string) message {
 	m := message{code: CodeUnknownVerb, text: quote(word) + " is not a verb"}
 	if near := nearestVerb(word); near != "" {
 		m.help = "did you mean " + near + "?"
 	}
-	return m, true
+	return m
 }
 
 // calledWithout maps functions that other BASICs have as verbs to the form to

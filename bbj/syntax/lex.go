@@ -416,3 +416,13 @@ func unquote(raw string) string {
 	}
 	return string(out)
 }
+
+// isHex reports whether all bytes are hexadecimal digits.
+func isHex(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if class[s[i]]&cHexDigit == 0 {
+			return false
+		}
+	}
+	return len(s) > 0
+}

@@ -22,15 +22,17 @@ func (p *Program) continues(line int) bool {
 }
 
 // NextStatement returns where the first statement stands on the physical line
-// or below it. Line numbers, labels and remarks are no statements here. ok is
-// false where none follows.
-func (p *Program) NextStatement(line int) (offset int32, ok bool) {
+// or below it, but before the offset end. Line numbers, labels and remarks are no
+// statements here. ok is false where there is none.
+func (p *Program) NextStatement(line int, end int32) (offset int32, ok bool) {
 	l := newLexer(p.text())
 	l.pos = max(l.pos, p.lines[line-1])
 	for {
-		switch t := l.next(); t.kind {
-		case tEOF:
+		t := l.next()
+		if t.kind == tEOF || t.start >= end {
 			return 0, false
+		}
+		switch t.kind {
 		case tEOL, tSemi, tRem:
 			continue
 		case tNumber:

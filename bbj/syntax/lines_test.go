@@ -14,7 +14,7 @@ func TestLogicalLine(t *testing.T) {
 func TestNextStatement(t *testing.T) {
 	p := Parse([]byte("\xef\xbb\xbfrem a\n10 start: rem b\n;\n20 x=1; rem c\nrem d\n30\n"))
 	for line, want := range map[int]int32{1: 30, 2: 30, 4: 30, 5: -1} {
-		got, ok := p.NextStatement(line)
+		got, ok := p.NextStatement(line, int32(len(p.Src)))
 		if !ok {
 			got = -1
 		}
@@ -22,7 +22,10 @@ func TestNextStatement(t *testing.T) {
 			t.Errorf("from line %d: %d, want %d", line, got, want)
 		}
 	}
-	if _, ok := Parse(nil).NextStatement(1); ok {
+	if _, ok := p.NextStatement(1, 30); ok {
+		t.Error("found a statement behind the end")
+	}
+	if _, ok := Parse(nil).NextStatement(1, 9); ok {
 		t.Error("found a statement in nothing")
 	}
 }

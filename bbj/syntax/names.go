@@ -1,7 +1,5 @@
 package syntax
 
-import "slices"
-
 // reserved lists the words that can be neither a variable nor a label. The
 // compiler rejects all of them.
 var reserved = [...]string{
@@ -74,10 +72,3 @@ func IsNumericReserved(name string) bool { return numericSet.has(name) }
 
 // IsSystemVar reports whether the language itself provides the variable.
 func IsSystemVar(name string) bool { return systemSet.has(name) }
-
-// IsSymbolicLabel reports whether the name, with its *, is a label that every
-// program has.
-func IsSymbolicLabel(name string) bool { return symbolicSet.has(name) }
-
-// SymbolicLabels returns the names of those labels.
-func SymbolicLabels() []string { return slices.Clone(symbolicLabels[:]) }

@@ -13,12 +13,11 @@ import (
 // rejects is in Program.Errors. It accepts a little more than the compiler,
 // since rules over the tree (package check) say better what is wrong.
 func Parse(src []byte) *Program {
-	first := &page{Program: Program{Src: src, lines: lineTable(src)}}
-	prog := &first.Program
 	p := parsers.Get().(*parser)
-	*p = parser{prog: prog, stmts: p.stmts[:0], stack: p.stack[:0]}
+	*p = parser{stmts: p.stmts[:0], stack: p.stack[:0]}
 	defer p.release()
-	p.n.open(first)
+	prog := p.n.program(len(src))
+	prog.Src, prog.lines, p.prog = src, lineTable(src), prog
 	// The tree points into src instead of copying it; Program.Src says so.
 	p.lex = newLexer(unsafe.String(unsafe.SliceData(src), len(src)))
 	if m, broken := unreadable(src); broken {
@@ -106,6 +105,11 @@ type parser struct {
 	depth  int  // of nested expressions
 	height int  // of the expression just read
 	where  place
+
+	// What other languages leave open, so that one mistake is reported once.
+	braces              int  // foreign braces that are open
+	classEnd, methodEnd int  // how many are open where they close the class, the method
+	cut                 bool // a foreign comment has swallowed the rest of the file
 }
 
 // place says what encloses a statement.
@@ -219,7 +223,17 @@ func (p *parser) closes(end Word) bool {
 	if end != METHODEND {
 		return false
 	}
-	return w == CLASSEND || w == INTERFACEEND || w == CLASS && p.startsClass() || w == METHOD && p.startsMember()
+	switch w {
+	case CLASSEND, INTERFACEEND:
+		return true
+	case CLASS:
+		return p.startsClass()
+	case METHOD:
+		return p.startsMember()
+	case FIELD:
+		return p.peek().word.isModifier()
+	}
+	return false
 }
 
 // statement reads a statement with its line number, and reports what follows
@@ -320,6 +334,8 @@ func (p *parser) labelStmt() Stmt {
 	if reservedSet.has(id.Name) {
 		p.fail(t.rng(), reservedName(id.Name, "a label"))
 	}
+	// The number of the line may stand after the label of the line.
+	p.tok.first = p.tok.kind == tNumber && t.first && !p.endsAfter()
 	return p.n.labelSts.put(LabelStmt{Range{t.start, p.prev.end}, id})
 }
 
@@ -346,6 +362,9 @@ func (p *parser) simple() Stmt {
 	if isMethodCall(x) && p.atClose() {
 		return p.n.exprSts.put(ExprStmt{x.Span(), x})
 	}
+	if c := p.misplacedClass(start); c != nil {
+		return c
+	}
 	p.notStatement(start, x)
 	return p.n.exprSts.put(ExprStmt{x.Span(), x})
 }
@@ -367,8 +386,9 @@ func isMethodCall(x Expr) bool {
 	case *NewExpr:
 		return !x.Array
 	case *CallExpr:
-		if _, _, ok := x.Method(); ok {
-			return true
+		if _, name, ok := x.Method(); ok {
+			// #name$(1,2) is a substring, #this!() calls a constructor.
+			return name.Suffix() == 0 || name.Suffix() == '!'
 		}
 		// CAST and EVAL are the functions that the compiler lets stand alone.
 		id, ok := x.Function()
@@ -399,13 +419,17 @@ func (p *parser) assignments(start int32, let bool, target Expr) Stmt {
 func (p *parser) checkTarget(x Expr) {
 	switch x := x.(type) {
 	case *Ident:
-		if x.Suffix() == 0 && (reservedSet.has(x.Name) || numericSet.has(x.Name)) {
-			p.fail(x.Range, reservedName(x.Name, "a variable"))
-		}
+		p.checkVariable(*x)
 	case *HashExpr, *MemberExpr, *BadExpr:
+	case *VerifyExpr:
+		p.checkTarget(x.X)
 	case *IndexExpr:
-		if id, ok := x.X.(*Ident); ok && len(x.Args) == 0 && !x.All && id.Suffix() != '!' {
+		id, ok := x.X.(*Ident)
+		switch {
+		case ok && len(x.Args) == 0 && !x.All && id.Suffix() != '!':
 			p.fail(x.Range, notTarget(p.source(x), "name an element, or [ALL]"))
+		case ok:
+			p.checkVariable(*id)
 		}
 	case *CallExpr:
 		p.checkCallTarget(x)
@@ -414,10 +438,26 @@ func (p *parser) checkTarget(x Expr) {
 	}
 }
 
-// checkCallTarget accepts a substring and rejects a method.
+// checkVariable rejects a name that no variable can have.
+func (p *parser) checkVariable(id Ident) {
+	if id.Suffix() == 0 && (reservedSet.has(id.Name) || numericSet.has(id.Name)) {
+		p.fail(id.Range, reservedName(id.Name, "a variable"))
+	}
+}
+
+// checkCallTarget accepts a substring of a variable and rejects a method, and a
+// substring of anything else.
 func (p *parser) checkCallTarget(x *CallExpr) {
 	if _, id, ok := x.Method(); ok && id.Suffix() == 0 {
 		p.fail(x.Range, notTarget(p.source(x), "a method call has no place on the left of `=`"))
+		return
+	}
+	switch fun := x.Fun.(type) {
+	case *CallExpr:
+		p.checkCallTarget(fun)
+	case *Ident, *HashExpr, *MemberExpr, *IndexExpr, *BadExpr:
+	default:
+		p.fail(x.Range, notTarget(p.source(x), ""))
 	}
 }
 

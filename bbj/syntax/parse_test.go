@@ -356,12 +356,3 @@ func allBytes() string {
 	}
 	return b.String()
 }
-
-func TestNearest(t *testing.T) {
-	names := []string{"PRINT", "PREFIX", "RETURN", "GOSUB"}
-	for name, want := range map[string]string{"pritn": "PRINT", "printt": "PRINT", "goosub": "GOSUB", "retrun": "RETURN", "xyz": "", "p": ""} {
-		if got := Nearest(name, names); got != want {
-			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
-		}
-	}
-}

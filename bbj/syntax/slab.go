@@ -87,10 +87,48 @@ type page struct {
 	labels   [4]LabelRef
 }
 
+// program returns a program with a page of nodes, as large as so many bytes of
+// source are likely to need.
+func (n *nodes) program(size int) *Program {
+	if size < 160 {
+		p := new(smallPage)
+		n.openSmall(p)
+		return &p.Program
+	}
+	p := new(page)
+	n.open(p)
+	return &p.Program
+}
+
 func (n *nodes) open(p *page) {
 	n.exprs.free, n.assigns.free, n.idents.free = p.exprs[:], p.assigns[:], p.idents[:]
 	n.numbers.free, n.strings.free, n.binaries.free = p.numbers[:], p.strings[:], p.binaries[:]
 	n.calls.free, n.members.free, n.lets.free = p.calls[:], p.members[:], p.lets[:]
 	n.verbs.free, n.rems.free, n.ifs.free = p.verbs[:], p.rems[:], p.ifs[:]
 	n.exprSts.free, n.labelSts.free, n.labels.free = p.exprSts[:], p.labelSts[:], p.labels[:]
+}
+
+// smallPage is page for a program of a few lines, which would pay for much that
+// it does not use.
+type smallPage struct {
+	Program
+
+	exprs    [12]Expr
+	assigns  [3]Assign
+	idents   [10]Ident
+	numbers  [4]NumberLit
+	strings  [5]StringLit
+	binaries [2]BinaryExpr
+	calls    [3]CallExpr
+	members  [2]MemberExpr
+	lets     [3]LetStmt
+	verbs    [4]VerbStmt
+	labels   [2]LabelRef
+}
+
+func (n *nodes) openSmall(p *smallPage) {
+	n.exprs.free, n.assigns.free, n.idents.free = p.exprs[:], p.assigns[:], p.idents[:]
+	n.numbers.free, n.strings.free, n.binaries.free = p.numbers[:], p.strings[:], p.binaries[:]
+	n.calls.free, n.members.free, n.lets.free = p.calls[:], p.members[:], p.lets[:]
+	n.verbs.free, n.labels.free = p.verbs[:], p.labels[:]
 }

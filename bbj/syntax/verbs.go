@@ -78,12 +78,14 @@ func (p *parser) channel(w Word) Stmt {
 	} else if w != SETTRACE && w != DUMP {
 		p.unexpected("`(` after " + w.String())
 	}
-	if w == SELECT {
+	switch {
+	case w == SELECT:
 		v.Args = p.selectArgs()
-	} else if !p.atClose() {
-		v.Args = p.items(p.item)
+	case !p.atClose():
+		v.Args, v.Comma = p.itemList(nil, p.item)
 	}
 	v.Range = Range{start, p.prev.end}
+	p.checkLists(w, &v)
 	return p.n.verbs.put(v)
 }
 
@@ -98,6 +100,9 @@ func (p *parser) chanList() []Expr {
 			break
 		}
 		p.advance()
+		if p.tok.kind == tRParen {
+			p.unexpected("an expression after `,`")
+		}
 	}
 	p.expect(tRParen, "`,` or `)`")
 	return p.pop(mark)
@@ -291,30 +296,21 @@ func (p *parser) arguments(w Word) Stmt {
 		return p.table(start)
 	}
 	p.lists = takesLists(w)
+	if least, _ := w.arity(); least > 0 && p.tok.kind == tComma {
+		p.unexpected("an expression")
+	}
 	if !p.atClose() {
 		v.Args, v.Comma = p.itemList(nil, p.argumentItem(w))
-	}
-	if w == DIM && p.tok.kind == tName && EqualFold(p.text(p.tok), "as") {
-		p.fail(p.tok.rng(), foreign(CodeDeclaration, "DIM … AS", "assign the variable, or write DECLARE type name!"))
 	}
 	if w == RENAME && p.tok.word == TO {
 		p.advance()
 		v.Args = append(v.Args, p.items(p.item)...)
 	}
-	if w == STRING && len(v.Args) == 1 && isComparison(v.Args[0]) {
-		p.fail(Range{start, p.prev.end}, foreign(CodeDeclaration, "`string` as a declaration",
-			"assign the variable, or write DECLARE type name!"))
-	}
-	if m, ok := p.missing(w, &v); ok {
-		p.fail(Range{start, p.prev.end}, m)
-	}
 	v.Range = Range{start, p.prev.end}
+	p.foreignArguments(w, &v)
+	p.checkLists(w, &v)
+	p.checkTargets(w, &v)
 	return p.n.verbs.put(v)
-}
-
-func isComparison(x Expr) bool {
-	b, ok := x.(*BinaryExpr)
-	return ok && b.Op == Eq
 }
 
 // takesLists reports whether the verb has arguments in brackets: the segments
@@ -327,13 +323,15 @@ func takesLists(w Word) bool {
 	return false
 }
 
-// table reads TABLE and its hexadecimal digits, which are bare up to the end of
-// the line.
+// table reads TABLE and its bare hexadecimal digits.
 func (p *parser) table(start int32) Stmt {
 	args := Range{p.tok.start, p.tok.start}
-	for p.tok.kind != tEOL && p.tok.kind != tEOF {
+	for !p.atEnd() && isHex(p.text(p.tok)) {
 		args.End = p.tok.end
 		p.advance()
+	}
+	if !p.atEnd() {
+		p.unexpected("hexadecimal digits after TABLE")
 	}
 	v := VerbStmt{Range: Range{start, p.prev.end}, Word: TABLE}
 	if args.End > args.Start {
@@ -371,16 +369,67 @@ func (p *parser) exceptItem() Expr {
 	return p.expr()
 }
 
-// missing reports a verb whose list is too short to mean anything.
-func (p *parser) missing(w Word, v *VerbStmt) (message, bool) {
-	if len(v.Args) > 0 || p.failed {
-		return message{}, false
+// checkLists reports a list that is too short or too long for the verb, or that
+// a comma begins or ends.
+func (p *parser) checkLists(w Word, v *VerbStmt) {
+	least, most := w.arity()
+	n := positional(v.Args)
+	switch {
+	case v.Comma, least > 0 && n == 0, least > n:
+		p.unexpected("an expression")
+	case most > 0 && n > most:
+		p.fail(v.Args[most].Span(), notIn(CodeUnexpected, "a second value", "after "+w.String(), "give it one"))
+	case (w == CALLBACK || w == REMOVE_CALLBACK) && len(v.Chan) == 0:
+		p.fail(v.Range, expected("an event in the parentheses after "+w.String(), "none"))
 	}
+}
+
+// positional counts the items that are no options.
+func positional(list []Expr) int {
+	n := 0
+	for _, x := range list {
+		if _, ok := x.(*Option); !ok {
+			n++
+		}
+	}
+	return n
+}
+
+// arity returns how many values the list of the verb has at least, and at most
+// where that is a single one. 0 says that nothing is known.
+func (w Word) arity() (least, most int) {
 	switch w {
-	case WHILE, UNTIL, SWITCH, DIM, CALL, THROW, WAIT, EXECUTE, ERASE, MKDIR, RMDIR:
-		return expected("an expression after "+w.String(), p.describe(p.tok)), true
+	case WHILE, UNTIL, SWITCH:
+		return 1, 1
+	case RETURN, METHODRET:
+		return 0, 1
+	case DIM, CALL, THROW, WAIT, EXECUTE, ERASE, MKDIR, RMDIR, SETDAY, SETTIME, XCALL, DROP, CHDIR, INITFILE,
+		OPEN, SQLOPEN, SQLPREP:
+		return 1, 0
+	case RENAME, MKEYED, DIRECT, FIELD, CLIPFROMSTR:
+		return 2, 0
 	}
-	return message{}, false
+	return 0, 0
+}
+
+// checkTargets reports what no value can be read into.
+func (p *parser) checkTargets(w Word, v *VerbStmt) {
+	if w != DREAD && w != ENTER {
+		return
+	}
+	for _, x := range v.Args {
+		switch x := x.(type) {
+		case *Option, *Ident, *IndexExpr: // names are for a rule
+		case *CallExpr:
+			if _, ok := x.Function(); ok {
+				p.fail(x.Range, notTarget(p.source(x), ""))
+			} else {
+				p.checkCallTarget(x)
+			}
+		default:
+			p.checkTarget(x)
+		}
+	}
 }
 
 // jump reads a verb with labels.
@@ -412,7 +461,7 @@ func (p *parser) labels() []Expr {
 	}
 	for p.tok.kind == tComma {
 		p.advance()
-		if p.atClose() {
+		if p.atEnd() {
 			break
 		}
 		p.stack = append(p.stack, p.label())
@@ -519,6 +568,7 @@ func (p *parser) defStmt() Stmt {
 		p.advance()
 		for p.tok.kind == tName {
 			s.Params = append(s.Params, p.ident())
+			p.checkVariable(s.Params[len(s.Params)-1])
 			if p.tok.kind != tComma {
 				break
 			}

@@ -59,6 +59,18 @@ func Extract(text string) Answer {
 	return Answer{Code: join(blocks), Prose: strings.TrimSpace(prose), Fenced: true, Closed: closed}
 }
 
+// Marked returns the code of the fences of a text that say they are BBj.
+func Marked(text string) []string {
+	blocks, _, _ := fences(strings.ReplaceAll(text, "\r\n", "\n"))
+	var list []string
+	for _, b := range blocks {
+		if isBBj(b.lang) {
+			list = append(list, b.code)
+		}
+	}
+	return list
+}
+
 // block is one fence.
 type block struct {
 	lang, code string

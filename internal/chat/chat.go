@@ -1,6 +1,5 @@
 // Package chat is the shape of a conversation: messages with roles, and the
-// ChatML rows of a JSONL file. It also renders a conversation as text for
-// models that have no chat template.
+// ChatML rows of a JSONL file.
 //
 // It must not know where rows come from or which model reads them.
 package chat
@@ -10,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Role says who speaks.
@@ -46,6 +46,17 @@ const Template = `{% for message in messages %}{{ '<|im_start|>' + message['role
 // Stop are the strings that end an answer: Qwen2.5's base models never
 // trained <|im_end|> and end with <|endoftext|> instead.
 func Stop() []string { return []string{"<|im_end|>", "<|endoftext|>"} }
+
+// ControlToken returns the first token of the template, or end token of a model,
+// that the text spells out, or "". Such a text would forge a turn.
+func ControlToken(text string) string {
+	for _, token := range append([]string{"<|im_start|>"}, Stop()...) {
+		if strings.Contains(text, token) {
+			return token
+		}
+	}
+	return ""
+}
 
 // Validate reports what keeps the row from being trained on.
 func (r Row) Validate() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 	"bbjtune/internal/fault"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/render"
+	"bbjtune/internal/suite"
 )
 
 type checkFlags struct {
@@ -28,7 +30,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check [PATH…]",
 		Short: "check BBj source: would it compile, and does it name only what exists",
 		Long: `Check reads BBj files (.bbj, .bbl, .src), Markdown examples and folders of both;
-- is standard input. Findings of the syntax family are what the compiler rejects;
+- is standard input. Without a PATH it reads the working folder. In a folder,
+Markdown without front matter is no example and is left alone. Findings of the syntax family are what the compiler rejects;
 those of the api family compile but name something that does not exist; style
 findings are warnings. Positions in Markdown point into the .md file.
 
@@ -62,11 +65,21 @@ func (a *app) check(ctx context.Context, paths []string, f checkFlags) error {
 	if err != nil {
 		return err
 	}
+	// The tree of a large file is most of what lives: collecting at half its size
+	// more keeps the memory of a file with few findings below ten times the file.
+	before := debug.SetGCPercent(50)
+	defer debug.SetGCPercent(before)
+	if before >= 0 && before < 50 {
+		debug.SetGCPercent(before)
+	}
 	c := &checking{ctx: ctx, judge: by, only: diag.Family(f.only), seen: map[string]bool{}}
 	for _, p := range paths {
 		if err := c.path(p, a.In); err != nil {
 			return err
 		}
+	}
+	if c.files == 0 {
+		return fault.Newf("name BBj files, Markdown examples, or folders that hold some", "nothing to check: no such file in %s", strings.Join(paths, " "))
 	}
 	if err := c.flush(); err != nil {
 		return err
@@ -106,9 +119,17 @@ func (a *app) printFindings(c *checking, format string) error {
 		return err
 	}
 	if format == "text" {
-		fmt.Fprintf(a.Err, "%d files, %d programs, %d findings; judged by %s\n", c.files, c.programs, len(c.findings), progress.Printable(c.judge.about))
+		fmt.Fprintf(a.Err, "%s, %s, %s; judged by %s\n", count(c.files, "file"), count(c.programs, "program"), count(len(c.findings), "finding"), progress.Printable(c.judge.about))
 	}
 	return nil
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func (a *app) explainCommand() *cobra.Command {
@@ -138,6 +159,9 @@ func documented(code string) render.Rule {
 	}
 	if r, ok := example.Lookup(code); ok {
 		return render.Rule{Code: r.Code, Name: r.Name, Title: "example that breaks the format", Help: r.Help + "\n", Family: diag.Format, Severity: diag.Error}
+	}
+	if code == suite.Format.Code {
+		return render.Rule{Code: code, Name: suite.Format.Name, Title: "evaluation case that breaks the format", Help: suite.Format.Help + "\n", Family: diag.Format, Severity: diag.Error}
 	}
 	return render.Rule{Code: code}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -62,14 +63,14 @@ func (c *checking) path(path string, in io.Reader) error {
 		return fault.Wrap(fmt.Errorf("nothing to check: %w", err), "name BBj files, Markdown examples or folders")
 	}
 	if !info.IsDir() {
-		return c.file(path)
+		return c.file(path, true)
 	}
 	// Over a DirFS, so that a folder that is a link is followed.
 	return fs.WalkDir(os.DirFS(path), ".", func(rel string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || !checkable(rel) {
 			return err
 		}
-		return c.file(filepath.Join(path, filepath.FromSlash(rel)))
+		return c.file(filepath.Join(path, filepath.FromSlash(rel)), false)
 	})
 }
 
@@ -84,8 +85,9 @@ func checkable(path string) bool {
 	return false
 }
 
-// file reads a file, once however often it is named.
-func (c *checking) file(path string) error {
+// file reads a file, once however often it is named. Markdown without front
+// matter is an example or a case only to whom names it.
+func (c *checking) file(path string, named bool) error {
 	full := abs(path)
 	if c.seen[full] {
 		return nil
@@ -95,8 +97,12 @@ func (c *checking) file(path string) error {
 	if err != nil {
 		return err
 	}
+	isMarkdown := strings.ToLower(filepath.Ext(path)) == ".md"
+	if isMarkdown && !named && !bytes.HasPrefix(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), []byte("---")) {
+		return nil
+	}
 	c.files++
-	if strings.ToLower(filepath.Ext(path)) != ".md" {
+	if !isMarkdown {
 		return c.program(program{Source: compile.Source{Name: path, Text: text}, doc: text})
 	}
 	return c.markdown(path, text)
@@ -106,20 +112,19 @@ func (c *checking) file(path string) error {
 // reference, an example by its format and every fence.
 func (c *checking) markdown(path string, text []byte) error {
 	var fences []markdown.Fence
+	var findings []diag.Diagnostic
 	if isCase(path) {
-		var err error
-		if fences, err = reference(path, text); err != nil {
-			return err
-		}
+		fences, findings = reference(path, text)
 	} else {
-		e, findings := example.Parse(filepath.ToSlash(path), text)
-		for i := range findings {
-			findings[i].File = path
-		}
-		if !c.judge.compares {
-			c.add(findings, text)
-		}
+		var e *example.Example
+		e, findings = example.Parse(filepath.ToSlash(path), text)
 		fences = e.Fences()
+	}
+	for i := range findings {
+		findings[i].File = path
+	}
+	if !c.judge.compares {
+		c.add(findings, text)
 	}
 	for _, f := range fences {
 		if err := c.program(program{compile.Source{Name: path, Text: f.Code}, text, f.Line - 1}); err != nil {
@@ -140,14 +145,15 @@ func isCase(path string) bool {
 	return false
 }
 
-// reference returns the code of an evaluation case's reference answer.
-func reference(path string, text []byte) ([]markdown.Fence, error) {
-	if _, err := suite.ParseCase(filepath.ToSlash(path), path, text); err != nil {
-		return nil, err
-	}
+// reference returns the code of an evaluation case's reference answer, or what
+// is wrong with the case.
+func reference(path string, text []byte) ([]markdown.Fence, []diag.Diagnostic) {
 	doc, err := markdown.Parse(path, text)
+	if err == nil {
+		_, err = suite.ParseCase(filepath.ToSlash(path), path, text)
+	}
 	if err != nil {
-		return nil, err
+		return nil, []diag.Diagnostic{suite.Finding(path, err)}
 	}
 	s, _ := doc.Section("Reference")
 	return s.AllFences(), nil
@@ -196,6 +202,7 @@ func moved(list []diag.Diagnostic, lines int) []diag.Diagnostic {
 // add keeps the findings of the families asked for, each with its line of the
 // file. Findings on one line share its text.
 func (c *checking) add(list []diag.Diagnostic, doc []byte) {
+	lines := render.NewLines(doc)
 	number, line := 0, ""
 	for _, d := range list {
 		if c.only != "" && d.Family != c.only {
@@ -203,7 +210,7 @@ func (c *checking) add(list []diag.Diagnostic, doc []byte) {
 		}
 		if d.Span.Start.Line != number {
 			number = d.Span.Start.Line
-			line = render.Line(doc, number)
+			line = lines.At(number)
 		}
 		c.findings = append(c.findings, render.Finding{Diagnostic: d, Source: line})
 	}

@@ -34,21 +34,24 @@ Exit status: 0 fine, 1 findings or a failed gate, 2 could not run.`
 
 // Streams are the outside world of a command.
 type Streams struct {
-	Args   []string
-	In     io.Reader
-	Out    io.Writer
-	Err    io.Writer
-	Env    func(string) string
-	Now    func() time.Time
-	OutTTY bool
-	ErrTTY bool
-	Width  func() int
+	// Program is how this one was called, for commands to try next; empty
+	// means bbjtune.
+	Program string
+	Args    []string
+	In      io.Reader
+	Out     io.Writer
+	Err     io.Writer
+	Env     func(string) string
+	Now     func() time.Time
+	OutTTY  bool
+	ErrTTY  bool
+	Width   func() int
 }
 
 // Process returns the streams of this process.
 func Process() Streams {
 	return Streams{
-		Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Now: time.Now,
+		Program: os.Args[0], Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Now: time.Now,
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 		Width: func() int {
 			w, _, err := term.GetSize(int(os.Stderr.Fd()))
@@ -123,7 +126,9 @@ Start with: bbjtune demo
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			a.show = progress.New(a.Err, progress.Options{Terminal: a.ErrTTY, Colour: a.colour(a.ErrTTY), Width: a.Width, Now: a.Now})
+			a.show = progress.New(a.Err, progress.Options{
+				Terminal: a.ErrTTY, Colour: a.colour(a.ErrTTY), Width: a.Width, Now: a.Now, Tick: time.Tick(time.Second),
+			})
 			return a.findCache()
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,8 +77,30 @@ func (a *app) runRecipe(ctx context.Context, path string) error {
 	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
 		return err
 	}
-	return a.report(e, results, steps, "What "+p.recipe.Name+" learned", p.recipe.Name, training, "bbjtune serve "+packed.path(p.served()))
+	return a.report(e, results, steps, "What "+p.recipe.Name+" learned", p.recipe.Name, training, a.command("serve", packed.path(p.served())))
 }
+
+// command writes a call of this program as a shell reads it.
+func (a *app) command(args ...string) string {
+	program := a.Program
+	if program == "" {
+		program = "bbjtune"
+	}
+	words := append([]string{program}, args...)
+	for i, w := range words {
+		switch {
+		case !strings.ContainsFunc(w, func(r rune) bool { return !strings.ContainsRune(plainInShell, r) }):
+		case runtime.GOOS == "windows":
+			words[i] = `"` + w + `"`
+		default:
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// plainInShell are the characters that no shell makes something else of.
+const plainInShell = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:"
 
 // report writes the report and shows its table. The tuned model is the last.
 func (a *app) report(e *evaluation, results []*eval.Result, steps []step, title, name string, training *report.Training, next string) error {

@@ -38,6 +38,13 @@ func (a *app) doctorCommand() *cobra.Command {
 	}
 }
 
+// hasGPU reports whether this machine seems to have an NVIDIA GPU: its tool is on
+// the PATH, or the system shows a device of it.
+func hasGPU() bool {
+	_, err := exec.LookPath("nvidia-smi")
+	return err == nil || exists("/dev/nvidia0") || exists("/dev/dxg")
+}
+
 func tool(name, absent string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path

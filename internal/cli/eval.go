@@ -24,6 +24,7 @@ type evalFlags struct {
 	suite, url, model, keyEnv, label, notes, system string
 	maxTokens, samples, concurrency, seed           int
 	temperature                                     float64
+	again                                           bool
 	format                                          string
 }
 
@@ -37,13 +38,18 @@ func (a *app) evalCommand() *cobra.Command {
 tuned model; whatever is missing before that is made first. With --url it
 evaluates one model behind an OpenAI-compatible endpoint (Ollama, vLLM,
 llama.cpp, hosted). The key is read from the environment variable that
---key-env names. Answers are kept: no question is put twice.`,
+--key-env names. Answers are kept by the address and the model's name, and no
+question is put twice; --again asks anew, as is right when another model is
+served under the same name.`,
 		Args: args(0, 1, "one recipe, or --url"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			switch {
 			case len(list) == 1 && f.url != "":
 				return fault.New("eval takes a recipe or --url, not both", "leave one of them out")
 			case len(list) == 1:
+				if err := onlyWithURL(cmd); err != nil {
+					return err
+				}
 				return a.evalRecipe(cmd.Context(), list[0], f.format)
 			case f.url == "" || f.model == "":
 				return fault.New("eval needs a recipe, or --url and --model", "for example: bbjtune eval recipes/demo-cpu.yaml")
@@ -67,8 +73,19 @@ llama.cpp, hosted). The key is read from the environment variable that
 	fl.IntVar(&f.concurrency, "concurrency", d.Evaluate.Concurrency, "questions at the same time")
 	fl.IntVar(&f.seed, "seed", d.Seed, "seed of the sampling")
 	fl.Float64Var(&f.temperature, "temperature", 0, "0 always takes the likeliest token")
+	fl.BoolVar(&f.again, "again", false, "forget the answers of an earlier run and ask anew")
 	outputFormat(c, &f.format, "text", "json")
 	return c
+}
+
+// onlyWithURL refuses the flags that a recipe has keys for.
+func onlyWithURL(cmd *cobra.Command) error {
+	for _, name := range []string{"model", "key-env", "label", "notes", "suite", "system", "max-tokens", "samples", "concurrency", "seed", "temperature", "again"} {
+		if cmd.Flags().Changed(name) {
+			return fault.Newf("set it in the recipe", "--%s goes with --url, not with a recipe", name)
+		}
+	}
+	return nil
 }
 
 func (f evalFlags) validate() error {
@@ -115,7 +132,7 @@ func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
 	}
 	endpoint := strings.TrimSuffix(f.url, "/")
 	s, r, err := e.evaluate(ctx, subject{
-		label: label, slug: "endpoint", notes: f.notes, identity: endpoint + " " + f.model,
+		label: label, slug: "endpoint", notes: f.notes, identity: endpoint + " " + f.model, again: f.again,
 		options: eval.Options{System: f.system, Samples: f.samples, MaxTokens: f.maxTokens, Temperature: f.temperature, Seed: f.seed},
 		connect: func(context.Context) (llm.Model, error) {
 			return llm.NewOpenAI(label, endpoint, f.model, key, askTimeout), nil

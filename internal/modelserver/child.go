@@ -59,7 +59,10 @@ func launch(o Options) (c *child, events <-chan event, base string, err error) {
 		out := newEventReader(c.log)
 		cmd.Stdout, events = out, out.events
 	} else {
-		port, err := freePort()
+		port, err := o.Port, error(nil)
+		if port == 0 {
+			port, err = freePort()
+		}
 		if err != nil {
 			return nil, nil, "", err
 		}
@@ -80,7 +83,7 @@ func launch(o Options) (c *child, events <-chan event, base string, err error) {
 // scriptCommand lets the script take a free port itself, so that nobody can
 // snatch it.
 func (o Options) scriptCommand() *exec.Cmd {
-	args := []string{o.Script, "--port", "0", "--ctx", strconv.Itoa(o.Context), "--threads", strconv.Itoa(o.Threads)}
+	args := []string{o.Script, "--port", strconv.Itoa(o.Port), "--ctx", strconv.Itoa(o.Context), "--threads", strconv.Itoa(o.Threads)}
 	return exec.Command(o.Program, append(args, o.commonArgs()...)...)
 }
 

@@ -46,6 +46,7 @@ type Options struct {
 	Context  int // tokens for each request, prompt and answer; 0 means 4096
 	Parallel int // requests answered at the same time; 0 means 4. Ollama decides for itself
 	Threads  int // 0 means all cores. Ollama decides for itself
+	Port     int // on 127.0.0.1; 0 takes a free one. Ollama has its own
 
 	OllamaHost string   // "" means $OLLAMA_HOST, or else 127.0.0.1:11434
 	Template   string   // Ollama's prompt template; the others use the one in the GGUF

@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"io"
 	"strings"
+
+	"bbjtune/internal/printable"
 )
 
-// Printable replaces what could command a terminal or reorder its text: control
-// characters other than line feed and tab, and marks of direction.
+// Printable replaces what could command a terminal or reorder its text.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case r < 0x20, r >= 0x7f && r < 0xa0, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+		if printable.Dangerous(r) {
 			return '�'
 		}
 		return r

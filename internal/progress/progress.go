@@ -21,6 +21,7 @@ type Display struct {
 	colour   bool
 	width    func() int
 	now      func() time.Time
+	tick     <-chan time.Time
 
 	mu   sync.Mutex
 	task *Task
@@ -34,6 +35,9 @@ type Options struct {
 	Width func() int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Tick says when the line of a terminal is redrawn although nothing was
+	// reported, so that waiting does not look like hanging; nil means never.
+	Tick <-chan time.Time
 }
 
 // New returns a display that writes to w.
@@ -44,7 +48,7 @@ func New(w io.Writer, o Options) *Display {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Display{w: w, terminal: o.Terminal, colour: o.Colour, width: o.Width, now: o.Now}
+	return &Display{w: w, terminal: o.Terminal, colour: o.Colour, width: o.Width, now: o.Now, tick: o.Tick}
 }
 
 // Task is one piece of work under a title.
@@ -56,8 +60,10 @@ type Task struct {
 	first       float64 // what was done when the task was first seen
 	seen        bool
 	detail      string
+	updated     time.Time
 	drawn       time.Time
 	plain       time.Time // the last plain line
+	ended       chan struct{}
 }
 
 // redrawEvery and plainEvery bound how often a line is written.
@@ -71,14 +77,40 @@ func (d *Display) Start(title string) *Task {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.now()
-	d.clear()
-	d.task = &Task{d: d, title: title, start: now, plain: now}
+	d.drop()
+	d.task = &Task{d: d, title: title, start: now, plain: now, ended: make(chan struct{})}
 	if d.terminal {
 		d.task.draw(now)
+		go d.task.live()
 	} else {
 		fmt.Fprintf(d.w, "%s …\n", title)
 	}
 	return d.task
+}
+
+// live redraws the line at every tick, for as long as the task is under way.
+func (t *Task) live() {
+	for {
+		select {
+		case <-t.ended:
+			return
+		case <-t.d.tick:
+		}
+		t.d.mu.Lock()
+		if t.d.task == t {
+			t.draw(t.d.now())
+		}
+		t.d.mu.Unlock()
+	}
+}
+
+// drop ends the task under way without a word.
+func (d *Display) drop() {
+	d.clear()
+	if d.task != nil {
+		close(d.task.ended)
+		d.task = nil
+	}
 }
 
 // Update says that done of total is done; a total of 0 is unknown. detail is
@@ -89,8 +121,8 @@ func (t *Task) Update(done, total float64, detail string) {
 	if !t.seen {
 		t.first, t.seen = done, true
 	}
-	t.done, t.total, t.detail = done, total, detail
 	now := t.d.now()
+	t.done, t.total, t.detail, t.updated = done, total, detail, now
 	switch {
 	case t.d.task != t:
 	case t.d.terminal && now.Sub(t.drawn) >= redrawEvery:
@@ -105,8 +137,9 @@ func (t *Task) Update(done, total float64, detail string) {
 func (t *Task) End(format string, args ...any) {
 	t.d.mu.Lock()
 	defer t.d.mu.Unlock()
-	t.d.clear()
-	t.d.task = nil
+	if t.d.task == t {
+		t.d.drop()
+	}
 	mark := "✓"
 	if t.d.colour {
 		mark = "\x1b[32m✓\x1b[0m"
@@ -119,8 +152,7 @@ func (t *Task) Drop() {
 	t.d.mu.Lock()
 	defer t.d.mu.Unlock()
 	if t.d.task == t {
-		t.d.clear()
-		t.d.task = nil
+		t.d.drop()
 	}
 }
 
@@ -153,24 +185,37 @@ func (t *Task) draw(now time.Time) {
 	fmt.Fprintf(t.d.w, "\r\x1b[K%s", cut(Printable(line), t.d.width()-1))
 }
 
-// state is the part of the line that changes: share, detail, time left.
+// state is the part of the line that changes: share, time left, detail.
 func (t *Task) state(now time.Time) string {
 	var parts []string
 	elapsed := now.Sub(t.start)
 	if t.total > 0 {
 		parts = append(parts, fmt.Sprintf("%3.0f %%", 100*min(1, t.done/t.total)))
 	}
-	if t.detail != "" {
-		parts = append(parts, t.detail)
-	}
-	if made := t.done - t.first; t.total > t.done && made > 0 && elapsed > 0 {
-		left := time.Duration(float64(elapsed) * (t.total - t.done) / made)
+	// The time stands first: a narrow terminal cuts the end of the line.
+	if left, ok := t.left(now); ok {
 		parts = append(parts, Short(left)+" left")
 	} else {
 		parts = append(parts, Short(elapsed))
 	}
+	if t.detail != "" {
+		parts = append(parts, t.detail)
+	}
 	return strings.Join(parts, " · ")
 }
+
+// left estimates the time that the rest takes, once enough is done to tell.
+func (t *Task) left(now time.Time) (time.Duration, bool) {
+	made, spent := t.done-t.first, t.updated.Sub(t.start)
+	if t.total <= t.done || made <= 0 || spent <= 0 || made < enoughToTell*t.total && spent < time.Minute {
+		return 0, false
+	}
+	return max(0, time.Duration(float64(spent)*(t.total-t.done)/made)-now.Sub(t.updated)), true
+}
+
+// enoughToTell is the share from which the pace so far says something of the
+// rest: what is loaded first would make the first estimates absurd.
+const enoughToTell = 0.05
 
 // cut shortens a line to so many characters.
 func cut(line string, width int) string {

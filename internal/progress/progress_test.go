@@ -28,8 +28,8 @@ func TestPlainLinesElsewhere(t *testing.T) {
 	d.Say("note")
 	task.End("loss %.2f", 0.5)
 	want := "stage 1 …\n" +
-		"  stage 1:  50 % · loss 1.25 · 20s left\n" +
-		"  stage 1: 100 % · loss 1.25 · 40s\n" +
+		"  stage 1:  50 % · 20s left · loss 1.25\n" +
+		"  stage 1: 100 % · 40s · loss 1.25\n" +
 		"note\n" +
 		"✓ stage 1: loss 0.50 (50s)\n"
 	if out.String() != want {
@@ -53,7 +53,7 @@ func TestTerminalRedrawsOneLine(t *testing.T) {
 	task.Update(45, 60, "a detail that is far too long for the line it stands on")
 	task.End("done")
 	lines := strings.Split(out.String(), "\r\x1b[K")
-	want := []string{"", "  eval  0s", "  eval  ████████████░░░░░░░░░░░░  50 % · tuned · 1s", "  eval  ██████████████████░░░░░░  75 % · a detail that is …", "✓ eval: done (2s)\n"}
+	want := []string{"", "  eval  0s", "  eval  ████████████░░░░░░░░░░░░  50 % · 1s · tuned", "  eval  ██████████████████░░░░░░  75 % · 2s left · a detai…", "✓ eval: done (2s)\n"}
 	if len(lines) != len(want) {
 		t.Fatalf("drawn %q", lines)
 	}
@@ -61,6 +61,37 @@ func TestTerminalRedrawsOneLine(t *testing.T) {
 		if lines[i] != want[i] {
 			t.Errorf("drawing %d: got %q, want %q", i, lines[i], want[i])
 		}
+	}
+}
+
+// A line that nothing is reported to still shows that time passes.
+func TestTerminalTicks(t *testing.T) {
+	var out strings.Builder
+	c, tick := newClock(), make(chan time.Time)
+	d := progress.New(&out, progress.Options{Terminal: true, Now: c.now, Tick: tick, Width: func() int { return 60 }})
+	task := d.Start("eval")
+	c.forward(3 * time.Second)
+	tick <- c.t
+	tick <- c.t // the one before is drawn
+	task.End("done")
+	if want := "\r\x1b[K  eval  0s\r\x1b[K  eval  3s"; !strings.HasPrefix(out.String(), want) {
+		t.Errorf("drawn %q", out.String())
+	}
+}
+
+func TestTheFirstEstimateIsNotAbsurd(t *testing.T) {
+	var out strings.Builder
+	c := newClock()
+	d := progress.New(&out, progress.Options{Now: c.now})
+	task := d.Start("eval")
+	task.Update(0, 100, "")
+	c.forward(30 * time.Second) // the model is loaded
+	task.Update(1, 100, "")
+	c.forward(15 * time.Second)
+	task.Update(10, 100, "")
+	task.Drop()
+	if want := "eval …\n  eval:   1 % · 30s\n  eval:  10 % · 6m45s left\n"; out.String() != want {
+		t.Errorf("got %q", out.String())
 	}
 }
 

@@ -68,6 +68,10 @@ const marker = "bbjtune-env.json"
 // minMinor is the oldest Python 3 that the packages support.
 const minMinor = 11
 
+// testedMinor is the newest Python 3 that they are known to support. A newer one
+// is taken where there is no other.
+const testedMinor = 13
+
 // Ensure returns the environment, made first where it is missing.
 func Ensure(ctx context.Context, o Options) (*Env, error) {
 	if o.Status == nil {
@@ -317,6 +321,7 @@ func Find(ctx context.Context, named string) (path, version string, err error) {
 		candidates = []string{"python3", "python", "python3.13", "python3.12", "python3.11"}
 	}
 	var found []string
+	newer, newerVersion := "", ""
 	for _, c := range candidates {
 		p, err := exec.LookPath(c)
 		if err != nil {
@@ -326,10 +331,17 @@ func Find(ctx context.Context, named string) (path, version string, err error) {
 		if err != nil {
 			continue
 		}
-		if minor >= minMinor {
+		switch {
+		case minor >= minMinor && (minor <= testedMinor || named != ""):
 			return full, v, nil
+		case minor > testedMinor && newer == "":
+			newer, newerVersion = full, v
+		case minor < minMinor:
+			found = append(found, v)
 		}
-		found = append(found, v)
+	}
+	if newer != "" {
+		return newer, newerVersion, nil
 	}
 	hint := fmt.Sprintf("install Python 3.%d or newer, or name it with BBJTUNE_PYTHON", minMinor)
 	switch {

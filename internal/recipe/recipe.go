@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -222,12 +224,16 @@ func (r *Recipe) Path(p string) string { return filepath.FromSlash(p) }
 // YAML returns the recipe with every value resolved.
 func (r *Recipe) YAML() ([]byte, error) { return yaml.Marshal(r) }
 
+// plainName is what a folder may be called on every platform, and a terminal
+// may print.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
 func (r *Recipe) validate() error {
 	if r.Version != Version {
 		return fmt.Errorf("version is %d, this program reads %d", r.Version, Version)
 	}
-	if r.Name == "" || strings.ContainsAny(r.Name, `/\ :`) || strings.HasPrefix(r.Name, ".") {
-		return fmt.Errorf("name %q must be a plain word: it names the run folders", r.Name)
+	if !plainName.MatchString(r.Name) {
+		return fault.Newf("write letters, digits, - and _", "name %q must be a plain word: it names the run folders", r.Name)
 	}
 	if r.Base.Model == "" {
 		return fmt.Errorf("base.model is missing")
@@ -260,6 +266,7 @@ func (r *Recipe) validate() error {
 		oneOf("base.kind", r.Base.Kind, "base", "instruct"),
 		oneOf("quantization", r.Quantization, "none", "nf4"),
 		oneOf("precision", r.Precision, "auto", "fp32", "bf16"),
+		inRange("seed", float64(r.Seed), 0, 1<<31-1),
 		inRange("data.valid_share", r.Data.ValidShare, 0, 0.5),
 		inRange("data.phrasings", float64(r.Data.Phrasings), 1, 5),
 		inRange("lora.r", float64(r.Lora.R), 1, 1024),
@@ -273,6 +280,7 @@ func (r *Recipe) validate() error {
 		inRange("evaluate.temperature", r.Evaluate.Temperature, 0, 2),
 		inRange("evaluate.concurrency", float64(r.Evaluate.Concurrency), 1, 256),
 		inRange("evaluate.context", float64(r.Evaluate.Context), 256, 1<<20),
+		inRange("package.num_ctx", float64(r.Package.NumCtx), 256, 1<<20),
 	)
 }
 
@@ -284,7 +292,11 @@ func (s Stage) validate(name string) error {
 		oneOf(name+".loss", s.Loss, "completion", "full"),
 		inRange(name+".epochs", s.Epochs, 0.001, 100),
 		inRange(name+".learning_rate", s.LearningRate, 1e-8, 1),
-		inRange(name+".warmup_ratio", s.WarmupRatio, 0, 1),
+		inRange(name+".warmup_ratio", s.WarmupRatio, 0, 0.99),
+		inRange(name+".weight_decay", s.WeightDecay, 0, 10),
+		inRange(name+".max_grad_norm", s.MaxGradNorm, 0, 1000),
+		inRange(name+".neftune_alpha", s.NEFTuneAlpha, 0, 1000),
+		inRange(name+".early_stopping", float64(s.EarlyStopping), 0, 1e6),
 		inRange(name+".batch_size", float64(s.BatchSize), 1, 4096),
 		inRange(name+".gradient_accumulation", float64(s.GradientAccumulation), 1, 4096),
 		inRange(name+".max_length", float64(s.MaxLength), 16, 1<<20),
@@ -305,7 +317,8 @@ func inRange(key string, value, low, high float64) error {
 	if value >= low && value <= high {
 		return nil
 	}
-	return fault.Newf(fmt.Sprintf("write a value from %g to %g", low, high), "%s is %g", key, value)
+	plain := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+	return fault.Newf("write a value from "+plain(low)+" to "+plain(high), "%s is %s", key, plain(value))
 }
 
 func firstError(errs ...error) error {

@@ -48,10 +48,18 @@ func TestParseRefuses(t *testing.T) {
 			"r.yaml: base.kind is instruct: tuning an instruct model for a new language overwrites its alignment",
 			"take the base model of the same family, or say in base.instruct_because why not"},
 		{"a word that is none", minimal + "stage1: {packing: some}", `r.yaml: stage1.packing is "some"`, "write one of none, bfd"},
+		{"negative seed", minimal + "seed: -1", "r.yaml: seed is -1", "write a value from 0 to 2147483647"},
+		{"all warm-up", minimal + "stage1: {warmup_ratio: 1}", "r.yaml: stage1.warmup_ratio is 1", "write a value from 0 to 0.99"},
+		{"weight growth", minimal + "stage2: {weight_decay: -5}", "r.yaml: stage2.weight_decay is -5", "write a value from 0 to 10"},
+		{"impatience", minimal + "stage2: {early_stopping: -2}", "r.yaml: stage2.early_stopping is -2", "write a value from 0 to 1000000"},
+		{"no context", minimal + "package: {num_ctx: -7}", "r.yaml: package.num_ctx is -7", "write a value from 256 to 1048576"},
+		{"escape in the name", strings.Replace(minimal, "name: x", `name: "a\e[31m"`, 1), `r.yaml: name "a\x1b[31m" must be a plain word: it names the run folders`, "write letters, digits, - and _"},
 		{"out of range", minimal + "lora: {r: 0}", "r.yaml: lora.r is 0", "write a value from 1 to 1024"},
 		{"nothing to do", minimal + "stage1: {enabled: false}\nstage2: {enabled: false}", "r.yaml: both stages are switched off", ""},
 		{"another version", minimal + "version: 9", "r.yaml: version is 9, this program reads 1", ""},
-		{"wrong type", minimal + "seed: many", "r.yaml: line 4: cannot unmarshal !!str `many` into int", ""},
+		{"half a seed", minimal + "seed: 1.5", `r.yaml:4: seed is "1.5" and must be a whole number`, ""},
+		{"a folder that is no list", strings.Replace(minimal, "examples: [d]", "examples: d", 1), `r.yaml:3: data.examples is "d" and must be a list`, "write [d]"},
+		{"wrong type", minimal + "seed: many", `r.yaml:4: seed is "many" and must be a whole number`, "give it a value of that kind"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -8,6 +8,7 @@
 package render
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"bbjtune/bbj/diag"
+	"bbjtune/internal/printable"
 )
 
 // Version is the version of the JSON form.
@@ -73,12 +75,13 @@ func Findings(w io.Writer, format string, r Report, colour bool) error {
 }
 
 func each(w io.Writer, list []Finding, show func(Finding) string) error {
+	out := bufio.NewWriter(w)
 	for _, f := range list {
-		if _, err := io.WriteString(w, show(f)); err != nil {
+		if _, err := out.WriteString(show(f)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return out.Flush()
 }
 
 func line(d diag.Diagnostic) string {
@@ -110,20 +113,31 @@ func (p palette) people(f Finding) string {
 	return b.String() + "\n"
 }
 
-// Line returns a line of a text, as a Finding holds it; the first has the
-// number 1.
-func Line(text []byte, number int) string {
-	for range number - 1 {
-		i := bytes.IndexByte(text, '\n')
-		if i < 0 {
+// Lines gives the lines of a text by their numbers. Asked in rising order, as
+// findings come, it reads the text once.
+type Lines struct {
+	text, rest []byte
+	number     int // of the line that rest starts with
+}
+
+// NewLines returns the lines of a text.
+func NewLines(text []byte) *Lines { return &Lines{text, text, 1} }
+
+// At returns a line as a Finding holds it; the first has the number 1.
+func (l *Lines) At(number int) string {
+	if number < l.number {
+		l.rest, l.number = l.text, 1
+	}
+	for l.number < number {
+		_, after, ok := bytes.Cut(l.rest, []byte{'\n'})
+		if !ok {
 			return ""
 		}
-		text = text[i+1:]
+		l.rest = after
+		l.number++
 	}
-	if i := bytes.IndexByte(text, '\n'); i >= 0 {
-		text = text[:i]
-	}
-	return string(bytes.TrimSuffix(text, []byte{'\r'}))
+	line, _, _ := bytes.Cut(l.rest, []byte{'\n'})
+	return string(bytes.TrimSuffix(line, []byte{'\r'}))
 }
 
 // split cuts the source line into what stands before the finding and the finding.
@@ -155,15 +169,10 @@ func blank(text string) string {
 	}, text)
 }
 
-// dangerous reports whether a terminal might obey the character, or show the
-// text around it in another order.
-func dangerous(r rune) bool {
-	return r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
-}
-
+// clean makes a text fit for one line of a terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if dangerous(r) {
+		if r == '\n' || printable.Dangerous(r) {
 			return '�'
 		}
 		return r
@@ -212,7 +221,7 @@ func encode(w io.Writer, v any) error {
 	}
 	var out strings.Builder
 	for _, r := range b.String() {
-		if dangerous(r) && r != '\n' {
+		if printable.Dangerous(r) {
 			fmt.Fprintf(&out, `\u%04x`, r)
 			continue
 		}

@@ -41,7 +41,7 @@ func report() render.Report {
 	for _, d := range findings {
 		f := render.Finding{Diagnostic: d}
 		if d.File == "a.bbj" {
-			f.Source = render.Line(source, d.Span.Start.Line)
+			f.Source = render.NewLines(source).At(d.Span.Start.Line)
 		}
 		r.Findings = append(r.Findings, f)
 	}

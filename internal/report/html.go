@@ -11,6 +11,7 @@ import (
 
 	"bbjtune/bbj/diag"
 	"bbjtune/internal/eval"
+	"bbjtune/internal/printable"
 	"bbjtune/internal/stats"
 	"bbjtune/internal/suite"
 )
@@ -104,14 +105,12 @@ func view(c *suite.Case, model string, a eval.Answer) answerView {
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t':
+		case !printable.Dangerous(r):
 			return r
 		case r < 0x20:
 			return '␀' + r
-		case r == 0x7f, r >= 0x80 && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f:
-			return '�'
 		}
-		return r
+		return '�'
 	}, s)
 }
 

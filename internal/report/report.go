@@ -11,11 +11,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
 	"bbjtune/internal/eval"
+	"bbjtune/internal/fault"
 	"bbjtune/internal/stats"
 	"bbjtune/internal/suite"
 )
@@ -89,8 +90,8 @@ func New(title string, date time.Time, s *suite.Suite, models []*eval.Result, ma
 		if len(m.Answers) == 0 {
 			return nil, fmt.Errorf("%s has no answers", m.Model)
 		}
-		if !sameConditions(m.Options, models[main].Options) {
-			return nil, fmt.Errorf("%s was asked under other conditions (temperature, tokens, samples or system prompt) than %s", m.Model, models[main].Model)
+		if what := difference(m.Options, models[main].Options); what != "" {
+			return nil, fault.Newf("evaluate both with the same value, and compare those", "%s was asked with another %s than %s", m.Model, what, models[main].Model)
 		}
 		if i == main {
 			continue
@@ -102,12 +103,23 @@ func New(title string, date time.Time, s *suite.Suite, models []*eval.Result, ma
 	return r, nil
 }
 
-// sameConditions reports whether two models were asked alike. Examples in the
-// prompt may differ: they are what a few-shot control is about, and the report
-// names them.
-func sameConditions(a, b eval.Options) bool {
-	a.Shots, b.Shots = nil, nil
-	return reflect.DeepEqual(a, b)
+// difference names, as the flag of eval, what two models were asked with that is
+// not alike, or "". Examples in the prompt may differ: they are what a few-shot
+// control is about, and the report names them.
+func difference(a, b eval.Options) string {
+	switch {
+	case a.System != b.System:
+		return "--system"
+	case a.Samples != b.Samples:
+		return fmt.Sprintf("--samples (%d, not %d)", a.Samples, b.Samples)
+	case a.MaxTokens != b.MaxTokens:
+		return fmt.Sprintf("--max-tokens (%d, not %d)", a.MaxTokens, b.MaxTokens)
+	case a.Temperature != b.Temperature:
+		return fmt.Sprintf("--temperature (%g, not %g)", a.Temperature, b.Temperature)
+	case a.Seed != b.Seed:
+		return fmt.Sprintf("--seed (%d, not %d)", a.Seed, b.Seed)
+	}
+	return ""
 }
 
 // JSON writes the machine form.
@@ -138,14 +150,16 @@ func (c Comparison) Points() string {
 	return fmt.Sprintf("%+.1f [%+.1f, %+.1f]", 100*c.Paired.Difference, 100*c.Paired.Low, 100*c.Paired.High)
 }
 
+var superscript = strings.NewReplacer("-", "⁻", "0", "⁰", "1", "¹", "2", "²", "3", "³", "4", "⁴", "5", "⁵", "6", "⁶", "7", "⁷", "8", "⁸", "9", "⁹")
+
 // PValue writes a probability as readers expect it.
 func PValue(p float64) string {
 	if p < 1e-300 {
-		return "< 10^-300" // smaller ones are lost in the arithmetic
+		return "< 10⁻³⁰⁰" // smaller ones are lost in the arithmetic
 	}
 	if p < 0.001 {
 		exponent := math.Floor(math.Log10(p))
-		return fmt.Sprintf("%.1f × 10^%d", p/math.Pow(10, exponent), int(exponent))
+		return fmt.Sprintf("%.1f × 10%s", p/math.Pow(10, exponent), superscript.Replace(strconv.Itoa(int(exponent))))
 	}
 	return fmt.Sprintf("%.3f", p)
 }
@@ -185,8 +199,8 @@ func (r *Report) Markdown(w io.Writer) error {
 }
 
 const (
-	intervalNote = "Brackets hold 95 % Wilson intervals; a dash stands where nothing was run."
-	taskNote     = "compile@1 counts the answers whose program compiles at the first attempt. It is a floor: code that does not compile is wrong for certain, and code that compiles may still do something else. task@1 counts the answers that compile and also show what was asked for, clean@1 those that compile and name nothing that does not exist."
+	intervalNote = "Brackets hold 95 % Wilson intervals. Qualitative is what people said of the answers in a blinded review. A dash stands where nothing was run."
+	taskNote     = "compile@1 counts the answers whose program compiles at the first attempt. It is a floor: code that does not compile is wrong for certain, and code that compiles may still do something else. task@1 counts the answers that compile and also show what was asked for, clean@1 those that compile and name nothing that does not exist. A case that asks for an explanation has no program to compile and counts for task@1 alone. Not stopped are the answers that were cut at the longest length allowed, often in the middle of a program."
 	pairedNote   = "The same cases, one by one: the difference in percentage points with its 95 % interval, how many cases only one of the two solved, and the probability of such a split if both were equally good (exact McNemar test)."
 )
 

@@ -136,7 +136,7 @@ func TestNewRefusesWhatCannotBeCompared(t *testing.T) {
 }
 
 func TestPValue(t *testing.T) {
-	for p, want := range map[float64]string{1: "1.000", 0.0421: "0.042", 0.00042: "4.2 × 10^-4", 9.5e-7: "9.5 × 10^-7"} {
+	for p, want := range map[float64]string{1: "1.000", 0.0421: "0.042", 0.00042: "4.2 × 10⁻⁴", 9.5e-7: "9.5 × 10⁻⁷"} {
 		if got := report.PValue(p); got != want {
 			t.Errorf("PValue(%g) = %s, want %s", p, got, want)
 		}

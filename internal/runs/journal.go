@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // Journal is an append-only file of one JSON value a line. A line is on disk
 // when Append returns; a torn last line, left by a crash, is cut off when the
-// journal is opened again.
+// journal is opened again. Append may be called from several goroutines.
 type Journal struct {
 	f *os.File
+
+	mu     sync.Mutex
+	failed error // of the first Append that failed: nothing may follow a torn line
 }
 
 // OpenJournal opens or makes the journal and calls each for every whole line
@@ -35,7 +39,7 @@ func OpenJournal(path string, each func(line []byte) error) (*Journal, error) {
 		f.Close()
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	return &Journal{f}, nil
+	return &Journal{f: f}, nil
 }
 
 // replay reads whole lines and returns the offset behind the last one.
@@ -64,16 +68,26 @@ func replay(r io.Reader, each func([]byte) error) (int64, error) {
 	}
 }
 
-// Append writes v as one line and flushes it to disk.
+// Append writes v as one line and flushes it to disk. Once it has failed it
+// always does.
 func (j *Journal) Append(v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	if _, err := j.f.Write(append(text, '\n')); err != nil {
-		return err
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failed != nil {
+		return j.failed
 	}
-	return j.f.Sync()
+	_, err = j.f.Write(append(text, '\n'))
+	if err == nil {
+		err = j.f.Sync()
+	}
+	if err != nil {
+		j.failed = err
+	}
+	return err
 }
 
 // Close closes the file.

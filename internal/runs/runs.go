@@ -9,6 +9,7 @@
 package runs
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,8 +18,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -83,61 +86,103 @@ type Dir struct {
 // missing, and the manifest when the work is already complete. The folder is
 // locked against a second process until Close; for complete work it is not.
 func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
-	key, err := Key(kind, inputs)
+	d, err := folder(root, kind, name, tool, inputs)
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := json.Marshal(inputs)
-	if err != nil {
-		return nil, nil, err
-	}
-	id := name + "-" + key[:12]
-	// The key decides; a folder that was made under another name is the same
-	// work.
-	if found, err := filepath.Glob(filepath.Join(root, kind, "*-"+key[:12])); err == nil && len(found) > 0 {
-		id = filepath.Base(found[0])
-	}
-	d := &Dir{Path: filepath.Join(root, kind, id), Kind: kind, ID: id, Key: key, inputs: text, tool: tool}
-	if m := d.complete(); m != nil {
+	switch m, err := d.complete(); {
+	case m != nil:
 		return d, m, nil
+	case err != nil && !errors.Is(err, errDamaged):
+		return nil, nil, err
 	}
-	if err := os.MkdirAll(d.Path, 0o755); err != nil {
-		return nil, nil, fault.Wrap(err, "choose a folder that can be written with --runs")
-	}
-	d.lock = flock.New(d.File(lockName))
-	got, err := d.lock.TryLock()
-	if err != nil {
-		return nil, nil, fmt.Errorf("lock %s: %w", d.Path, err)
-	}
-	if !got {
-		return nil, nil, fault.Newf("wait for it to end, or stop it", "another bbjtune works in %s", d.Path)
+	if err := d.take(); err != nil {
+		return nil, nil, err
 	}
 	// Another process may have finished while this one waited for the lock.
-	if m := d.complete(); m != nil {
-		return d, m, d.Close()
+	m, err := d.complete()
+	if errors.Is(err, errDamaged) {
+		err = d.clear()
 	}
-	if err := d.clearDamaged(); err != nil {
-		d.Close()
-		return nil, nil, err
+	if m != nil || err != nil {
+		return d, m, errors.Join(err, d.Close())
 	}
 	return d, nil, nil
 }
 
-// complete returns the manifest when the work is done and all of it is there.
-func (d *Dir) complete() *Manifest {
-	if m, err := ReadManifest(d.Path); err == nil && m.Key == d.Key && m.present(d.Path) {
-		return m
+// Anew is Open for work that is to be done again: the folder is emptied, whether
+// the work in it is complete or under way. The manifest is always nil.
+func Anew(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
+	d, err := folder(root, kind, name, tool, inputs)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := d.take(); err != nil {
+		return nil, nil, err
+	}
+	if err := d.clear(); err != nil {
+		return nil, nil, errors.Join(err, d.Close())
+	}
+	return d, nil, nil
+}
+
+// folder names the folder for the inputs.
+func folder(root, kind, name, tool string, inputs any) (*Dir, error) {
+	key, err := Key(kind, inputs)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(inputs)
+	if err != nil {
+		return nil, err
+	}
+	id := name + "-" + key[:12]
+	// The key decides; a folder that was made under another name is the same
+	// work.
+	if found, err := fs.Glob(os.DirFS(root), kind+"/*-"+key[:12]); err == nil && len(found) > 0 {
+		id = path.Base(found[0])
+	}
+	return &Dir{Path: filepath.Join(root, kind, id), Kind: kind, ID: id, Key: key, inputs: text, tool: tool}, nil
+}
+
+// take makes the folder if it is missing, and locks it.
+func (d *Dir) take() error {
+	if err := os.MkdirAll(d.Path, 0o755); err != nil {
+		return fault.Wrap(err, "choose a folder that can be written with --runs")
+	}
+	d.lock = flock.New(d.File(lockName))
+	got, err := d.lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", d.Path, err)
+	}
+	if !got {
+		return fault.Newf("wait for it to end, or stop it", "another bbjtune works in %s", d.Path)
 	}
 	return nil
 }
 
-// clearDamaged empties a folder whose manifest does not hold any more: an
-// output was deleted or cut short, so that nothing in it can be trusted.
-// Without a manifest the folder is work under way and stays as it is.
-func (d *Dir) clearDamaged() error {
-	if _, err := os.Stat(d.File(manifestName)); errors.Is(err, fs.ErrNotExist) {
-		return nil
+// errDamaged says that a manifest does not hold any more: an output was deleted
+// or cut short, so that nothing in the folder can be trusted.
+var errDamaged = errors.New("the manifest does not hold")
+
+// complete returns the manifest when the work is done and all of it is there,
+// and nil for work under way. What cannot be read is not taken for damaged:
+// another program version, or another user, may have made it.
+func (d *Dir) complete() (*Manifest, error) {
+	m, err := readManifest(d.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case m.Key != d.Key:
+		return nil, errDamaged
 	}
+	return m.present(d.Path)
+}
+
+// clear empties the folder.
+func (d *Dir) clear() error {
 	entries, err := os.ReadDir(d.Path)
 	if err != nil {
 		return err
@@ -208,15 +253,20 @@ func (m *Manifest) add(root, name string) error {
 	})
 }
 
-// present reports whether every file of the manifest is there in its size.
-func (m *Manifest) present(dir string) bool {
+// present returns the manifest if every file of it is there in its size.
+func (m *Manifest) present(dir string) (*Manifest, error) {
 	for _, f := range m.Files {
 		info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(f.Path)))
-		if err != nil || info.Size() != f.Size {
-			return false
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, errDamaged
+		case err != nil:
+			return nil, err
+		case info.Size() != f.Size:
+			return nil, errDamaged
 		}
 	}
-	return true
+	return m, nil
 }
 
 // Lookup returns the recorded file, for callers that need its hash.
@@ -231,19 +281,32 @@ func (m *Manifest) Lookup(path string) (File, bool) {
 // ReadManifest reads the manifest of a folder. A folder without one is an
 // error with a hint, since only complete work may be built upon.
 func ReadManifest(dir string) (*Manifest, error) {
-	text, err := os.ReadFile(filepath.Join(dir, manifestName))
-	if errors.Is(err, fs.ErrNotExist) {
+	m, err := readManifest(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.Newf("run the command that makes it again; it goes on where it stopped", "%s has no manifest.json: it is no run folder, or its work is not complete", dir)
+	case errors.Is(err, errDamaged):
+		return nil, fault.Newf("delete the folder and make it again", "%s: broken manifest.json", dir)
 	}
+	return m, err
+}
+
+func readManifest(dir string) (*Manifest, error) {
+	text, err := os.ReadFile(filepath.Join(dir, manifestName))
 	if err != nil {
 		return nil, err
+	}
+	if !json.Valid(text) {
+		return nil, errDamaged
+	}
+	// The version first: another one may have another shape.
+	var head struct{ Version json.RawMessage }
+	if err := json.Unmarshal(text, &head); err != nil || string(head.Version) != strconv.Itoa(manifestVersion) {
+		return nil, fault.Newf("use the bbjtune that made it, or delete the folder and make it again", "%s: the manifest has version %s, this program reads %d", dir, cmp.Or(string(head.Version), "none"), manifestVersion)
 	}
 	var m Manifest
 	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, fault.Newf("delete the folder and make it again", "%s: broken manifest.json: %w", dir, err)
-	}
-	if m.Version != manifestVersion {
-		return nil, fault.Newf("use the bbjtune that made it, or make it again", "%s: manifest version %d, this program reads %d", dir, m.Version, manifestVersion)
 	}
 	return &m, nil
 }

@@ -87,6 +87,69 @@ func TestOpenFinishOpen(t *testing.T) {
 	})
 }
 
+// Work that this program cannot judge is nobody's debris.
+func TestOpenKeepsWhatItCannotRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		manifest string
+		kept     bool
+	}{
+		"another version": {`{"version":2}`, true},
+		"another shape":   {`{"version":2,"files":{"a":1}}`, true},
+		"a text version":  {`{"version":"2.0"}`, true},
+		"no version":      {`[]`, true},
+		"broken":          {`{"version":`, false},
+		"other inputs":    {`{"version":1,"key":"x"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			d, _, err := runs.Open(root, "train", "demo", "test", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, d.File("adapter"), "hours of work")
+			write(t, d.File("manifest.json"), c.manifest)
+			d.Close()
+			e, m, err := runs.Open(root, "train", "demo", "test", 1)
+			if m != nil || c.kept != (err != nil) || c.kept != (fault.Hint(err) != "") {
+				t.Errorf("opened: %v, %v", m, err)
+			}
+			if e != nil {
+				e.Close()
+			}
+			if _, err := os.Stat(d.File("adapter")); c.kept != (err == nil) {
+				t.Errorf("the work: %v", err)
+			}
+		})
+	}
+}
+
+func TestAnewForgets(t *testing.T) {
+	for name, finish := range map[string]bool{"complete": true, "under way": false} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			d, _, err := runs.Open(root, "answers", "m", "test", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, d.File("journal.jsonl"), "{}\n")
+			if finish {
+				if _, err := d.Finish(time.Now(), nil, "journal.jsonl"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.Close()
+			e, m, err := runs.Anew(root, "answers", "m", "test", 1)
+			if err != nil || m != nil || e.Path != d.Path {
+				t.Fatalf("%v %v %v", e, m, err)
+			}
+			defer e.Close()
+			if _, err := os.Stat(d.File("journal.jsonl")); err == nil {
+				t.Error("the answers of before are still there")
+			}
+		})
+	}
+}
+
 func TestOpenIsExclusive(t *testing.T) {
 	root := t.TempDir()
 	d, _, err := runs.Open(root, "data", "demo", "test", 1)

@@ -72,8 +72,46 @@ func (c checker) check(node *yaml.Node, t reflect.Type, path string) error {
 				return err
 			}
 		}
+	default:
+		return c.checkValue(node, t, path)
 	}
 	return nil
+}
+
+// checkValue says of a value of another kind what it should be. The library would
+// cut 1.5 to 1 where a whole number is meant, and names Go's types.
+func (c checker) checkValue(node *yaml.Node, t reflect.Type, path string) error {
+	if node.Tag == "!!null" || node.Kind == yaml.AliasNode {
+		return nil
+	}
+	want, hint := "", "give it a value of that kind"
+	switch t.Kind() {
+	case reflect.Slice:
+		want, hint = "a list", "write ["+node.Value+"]"
+	case reflect.Int, reflect.Int64:
+		if node.Tag != "!!int" {
+			want = "a whole number"
+		}
+	case reflect.Float64:
+		if node.Tag != "!!int" && node.Tag != "!!float" {
+			want = "a number"
+		}
+	case reflect.Bool:
+		if node.Tag != "!!bool" {
+			want = "true or false"
+		}
+	case reflect.String:
+		if node.Kind != yaml.ScalarNode {
+			want = "a text"
+		}
+	}
+	if want == "" {
+		return nil
+	}
+	if node.Kind == yaml.ScalarNode {
+		return fault.Newf(hint, "%s:%d: %s is %q and must be %s", c.name, c.line(node), orRoot(path), node.Value, want)
+	}
+	return fault.Newf("give it a value of that kind", "%s:%d: %s must be %s", c.name, c.line(node), orRoot(path), want)
 }
 
 func (c checker) checkStruct(node *yaml.Node, t reflect.Type, path string) error {

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bbjtune/bbj/diag"
 	"bbjtune/bbj/generation"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
@@ -109,6 +110,25 @@ func Load(dir string) (*Suite, error) {
 		return nil, fault.Newf("suites/FORMAT.md says what a case looks like", "%s holds no case", root)
 	}
 	return s, nil
+}
+
+// Format is the rule that a case which breaks the format breaks.
+var Format = example.Rule{Code: "EX201", Name: "case-format", Help: "suites/FORMAT.md says what a case looks like"}
+
+// Finding says of a case what [ParseCase] says in its error, with the place that
+// the error names.
+func Finding(name string, err error) diag.Diagnostic {
+	message := strings.TrimLeft(strings.TrimPrefix(err.Error(), name), ": ")
+	at := diag.Pos{Line: 1, Col: 1}
+	if number, rest, ok := strings.Cut(message, ":"); ok {
+		if line, err := strconv.Atoi(number); err == nil && line > 0 {
+			at.Line, message = line, strings.TrimSpace(rest)
+		}
+	}
+	return diag.Diagnostic{
+		Code: Format.Code, Name: Format.Name, Severity: diag.Error, Family: diag.Format, File: name,
+		Span: diag.Span{Start: at, End: at}, Message: message, Help: Format.Help,
+	}
 }
 
 // ParseCase reads one case. rel is its path below cases/, name what errors

@@ -111,7 +111,8 @@ type TrainResult struct {
 	BestEvalLoss   float64 `json:"best_eval_loss"`
 	Tokens         int     `json:"tokens"`
 	TrainedTokens  int     `json:"trained_tokens"`
-	Seconds        float64 `json:"seconds"`
+	// Seconds were spent in steps, over all starts.
+	Seconds float64 `json:"train_seconds"`
 }
 
 // checkpointsKept bounds the disk that checkpoints take; the newest may be

@@ -72,6 +72,16 @@ func byName(names []string) []string {
 	return names
 }
 
+// with adds the sources of the parts of a fact to its own.
+func with(from sources, parts map[string]*sources) sources {
+	for _, part := range parts {
+		for _, letter := range *part {
+			from.add(letter)
+		}
+	}
+	return from
+}
+
 func (d *db) classLines() []string {
 	var out []string
 	for _, name := range byName(sortedKeys(d.classes)) {
@@ -80,12 +90,7 @@ func (d *db) classLines() []string {
 		if c.open {
 			state = "open"
 		}
-		from := c.from
-		for _, p := range c.parents {
-			for _, letter := range *p {
-				from.add(letter)
-			}
-		}
+		from := with(c.from, c.parents)
 		out = append(out, fmt.Sprintf("%s %s %s %s %s %s", c.name, c.kind, cmp.Or(c.pkg, "-"), orDash(parentNames(c)), state, from))
 	}
 	return out
@@ -201,12 +206,7 @@ func (d *db) verbLines() []string {
 		if v.complete {
 			state = "complete"
 		}
-		from := v.from
-		for _, by := range v.options {
-			for _, letter := range *by {
-				from.add(letter)
-			}
-		}
+		from := with(v.from, v.options)
 		out = append(out, fmt.Sprintf("%s %s %s %s", name, orDash(sortedKeys(v.options)), state, from))
 	}
 	return out

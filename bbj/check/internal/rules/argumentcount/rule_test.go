@@ -1,0 +1,9 @@
+package argumentcount
+
+import (
+	"testing"
+
+	"bbjtune/bbj/check/internal/rulestest"
+)
+
+func TestPrograms(t *testing.T) { rulestest.Run(t, Rule) }
