@@ -49,6 +49,14 @@ func LookupClass(name string) (*Class, bool) {
 	return find(load().classByName, name)
 }
 
+// InFamily reports whether the name begins like those of a family of classes of
+// which not all are known, such as BBjAdmin…
+func InFamily(name string) bool {
+	return slices.ContainsFunc(load().families, func(prefix string) bool {
+		return len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+	})
+}
+
 // Classes yields all classes in the order of their names.
 func Classes() iter.Seq[*Class] { return slices.Values(load().classes) }
 

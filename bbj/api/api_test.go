@@ -184,6 +184,16 @@ func TestUnknownNames(t *testing.T) {
 	}
 }
 
+func TestFamilies(t *testing.T) {
+	for name, want := range map[string]bool{
+		"BBjAdminList": true, "bbjspwebrequest": true, "BBjAdmin": false, "BBjButton": false, "": false,
+	} {
+		if api.InFamily(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
+
 // TestTypes holds that every type a method gives is a class or has no methods.
 func TestTypes(t *testing.T) {
 	plain := []string{"", "void", "int", "long", "float", "double", "boolean", "byte", "char", "short", "number", "byte[]", "int[]"}

@@ -15,6 +15,8 @@ var (
 	constantsText string
 	//go:embed facts/events.txt
 	eventsText string
+	//go:embed facts/families.txt
+	familiesText string
 	//go:embed facts/functions.txt
 	functionsText string
 	//go:embed facts/methods.txt
@@ -36,6 +38,9 @@ func read() *facts {
 	db.readMethods(lines(methodsText))
 	db.readConstants(lines(constantsText))
 	db.readEvents(lines(eventsText))
+	for line := range lines(familiesText) {
+		db.families = append(db.families, strings.ToLower(field(&line)))
+	}
 	db.readLanguage()
 	db.relate()
 	return db
@@ -51,6 +56,7 @@ type facts struct {
 	constants     map[string][]int32
 	events        map[string]*EventName
 	eventNames    []string
+	families      []string // in lower case
 	functionNames []string
 	functions     map[string]*Function
 	verbs         map[string]*Verb

@@ -108,10 +108,10 @@ func TestKnownTypesAreHeldToTheirMethods(t *testing.T) {
 		"cast(BBjButton,x!).foo()":            "BBjButton has no method `foo`",
 		"a!=new A();a!.foo()":                 "A has no method `foo`",
 		"a!=new A();a!.button().foo()":        "BBjButton has no method `foo`",
-		"a!=new A();a!.run()":                 "A.run does not take no arguments",
+		"a!=new A();a!.run()":                 "A.run does not do without arguments",
 		"declare BBjButton x!;x!=y!;x!.foo()": "BBjButton has no method `foo`",
 		"#b!.setText(\"a\",\"b\",\"c\")":      "BBjButton.setText does not take 3 arguments",
-		"x=num()":                             "function `NUM` does not take no arguments",
+		"x=num()":                             "function `NUM` does not do without arguments",
 		"declare BBjButtom x!":                "class `BBjButtom` does not exist",
 		"#b!.setCallback(#b!.ON_BUTTON_PUSH,#this!,\"nun\")": "A has no method `nun`",
 	} {

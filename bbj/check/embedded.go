@@ -11,7 +11,7 @@ import (
 )
 
 // Version names the state of the rules. It changes whenever a verdict may.
-const Version = "5"
+const Version = "6"
 
 // Embedded is the compiler engine that is always there: this package. The zero
 // value is ready.

@@ -42,6 +42,7 @@ type db struct {
 	verbs     map[string]*verb
 	mnemonics map[string]*sources
 	variables map[string]*variable
+	families  map[string]sources // beginning of names -> sources
 	possible  []possibility
 	hand      rune // where the lines of hand.txt come from that are being read
 }
@@ -104,6 +105,7 @@ func newDB() *db {
 	return &db{
 		classes: map[string]*class{}, events: map[string]*event{}, functions: map[string]*function{},
 		verbs: map[string]*verb{}, mnemonics: map[string]*sources{}, variables: map[string]*variable{},
+		families: map[string]sources{},
 	}
 }
 

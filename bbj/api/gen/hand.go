@@ -37,7 +37,7 @@ func readHand(d *db, text string) error {
 
 func (d *db) handLine(what string, w []string) error {
 	least := map[string]int{"class": 3, "extends": 2, "possible": 2, "base": 3, "open": 1, "method": 4, "constants": 2,
-		"event": 2, "events": 2, "function": 5, "verb": 3, "mnemonics": 1, "variable": 2}
+		"event": 2, "events": 2, "family": 1, "function": 5, "verb": 3, "mnemonics": 1, "variable": 2}
 	n, known := least[what]
 	if !known || len(w) < n {
 		return fmt.Errorf("%s needs %d words", what, n)
@@ -63,6 +63,10 @@ func (d *db) handLine(what string, w []string) error {
 		}
 	case "event", "events":
 		d.handEvent(what, w)
+	case "family":
+		for _, prefix := range w {
+			d.families[prefix] = sources(d.hand)
+		}
 	case "function":
 		return d.handFunction(w)
 	case "verb":

@@ -22,6 +22,7 @@ func (d *db) write(folder string) error {
 		"methods":   d.methodLines(),
 		"constants": d.constantLines(),
 		"events":    d.eventLines(),
+		"families":  d.familyLines(),
 		"functions": d.functionLines(),
 		"verbs":     d.verbLines(),
 		"mnemonics": d.mnemonicLines(),
@@ -45,6 +46,8 @@ var headers = map[string]string{
 	"constants": `# Constants of classes, without events: class.NAME, sources. Made by bbj/api/gen.
 `,
 	"events": `# Event constants: name, class of the event, controls that fire it (- if unknown), sources. Made by bbj/api/gen.
+`,
+	"families": `# Families: how names begin of classes of which not all are known, sources. Made by bbj/api/gen.
 `,
 	"functions": `# Functions: name, result, least and most arguments (-1: no limit), whether a colon and a mask may follow, options,
 # sources. Made by bbj/api/gen.
@@ -181,6 +184,14 @@ func (d *db) eventLines() []string {
 	for _, name := range byName(sortedKeys(d.events)) {
 		e := d.events[name]
 		out = append(out, fmt.Sprintf("%s %s %s %s", name, cmp.Or(e.class, "-"), orDash(sortedKeys(e.controls)), e.from))
+	}
+	return out
+}
+
+func (d *db) familyLines() []string {
+	var out []string
+	for _, prefix := range byName(sortedKeys(d.families)) {
+		out = append(out, prefix+" "+d.families[prefix].String())
 	}
 	return out
 }

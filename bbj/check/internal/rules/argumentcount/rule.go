@@ -40,7 +40,7 @@ func run(p *analysis.Pass) {
 			continue
 		}
 		if c := p.Types().Receiver(call, x); c.Known() && !p.Types().Takes(c, name.Name, n) {
-			p.Report(name, fmt.Sprintf("%s.%s does not take %s", c.Name(), name.Name, arguments(n)), "")
+			p.Report(name, c.Name()+"."+name.Name+" "+refusal(n), "")
 		}
 	}
 }
@@ -50,15 +50,15 @@ func countFunction(p *analysis.Pass, call *syntax.CallExpr, id syntax.Ident, n i
 	if !ok || id.Suffix() != 0 || n >= f.Min && (f.Max < 0 || n <= f.Max) || p.Facts.Defs[analysis.Fold(id.Name)] {
 		return
 	}
-	p.Report(call, fmt.Sprintf("function %s does not take %s", analysis.Quote(f.Name), arguments(n)), "")
+	p.Report(call, "function "+analysis.Quote(f.Name)+" "+refusal(n), "")
 }
 
-func arguments(n int) string {
+func refusal(n int) string {
 	switch n {
 	case 0:
-		return "no arguments"
+		return "does not do without arguments"
 	case 1:
-		return "1 argument"
+		return "does not take 1 argument"
 	}
-	return fmt.Sprintf("%d arguments", n)
+	return fmt.Sprintf("does not take %d arguments", n)
 }

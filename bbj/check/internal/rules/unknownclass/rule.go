@@ -36,7 +36,7 @@ func run(p *analysis.Pass) {
 		if p.Facts.HasClass(name) {
 			continue
 		}
-		if _, known := api.LookupClass(name); known {
+		if _, known := api.LookupClass(name); known || api.InFamily(name) {
 			continue
 		}
 		p.Report(ref, "class "+analysis.Quote(name)+" does not exist", p.DidYouMean(name, classNames))
