@@ -3,6 +3,7 @@
 # make bench  benchmarks
 # make fuzz   every fuzz target, FUZZTIME each (60s)
 # make lint   what a reviewer would say first
+# make diagrams   the pictures of the diagrams in docs/fine-tuning (needs Chromium and node)
 
 GO  ?= go
 BIN := bin/bbjtune
@@ -11,7 +12,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-cross test-worker bench fuzz lint
+.PHONY: build demo test test-go test-cross test-worker bench fuzz lint diagrams
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -58,3 +59,6 @@ lint: test-worker
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+diagrams:
+	PUPPETEER_SKIP_DOWNLOAD=1 npx --yes --package @mermaid-js/mermaid-cli@11.17.0 -- node docs/diagrams.mjs

@@ -15,7 +15,7 @@ import (
 	"bbjtune/internal/render"
 )
 
-var update = flag.Bool("update", false, "write docs/rules anew")
+var update = flag.Bool("update", false, "write docs/rules anew, and the tables and outputs in docs/fine-tuning")
 
 // The pages say what bbjtune explain says, and what the checker prints: they are
 // made of the rules, never by hand.

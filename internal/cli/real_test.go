@@ -174,6 +174,8 @@ func TestRealRun(t *testing.T) {
 		t.Fatalf("report: %v %+v", err, report)
 	}
 
+	whole.typed(t)
+
 	start := time.Now()
 	again, progress := whole.run("run", "recipe.yaml")
 	if again != out {
@@ -185,6 +187,25 @@ func TestRealRun(t *testing.T) {
 		}
 	}
 	t.Logf("the second run took %v", time.Since(start))
+}
+
+// typed runs the commands that the chapter tells its reader to type next, with
+// the tiny recipe in place of the reader's.
+func (r *real) typed(t *testing.T) {
+	t.Helper()
+	r.write("my-recipe.yaml", read(t, filepath.Join(r.dir, "recipe.yaml")))
+	_, after, found := strings.Cut(read(t, "../../docs/fine-tuning/iteration.md"), "<!-- for real -->\n```sh\n")
+	lines, _, closed := strings.Cut(after, "```")
+	if !found || !closed {
+		t.Fatal("docs/fine-tuning/iteration.md has no commands for real")
+	}
+	for line := range strings.Lines(lines) {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "bbjtune" {
+			t.Fatalf("no command: %q", line)
+		}
+		r.run(words[1:]...)
+	}
 }
 
 // killWhen starts a command and kills it, and it alone, the hard way as soon

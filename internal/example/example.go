@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -160,7 +161,8 @@ func Parse(name string, text []byte) (*Example, []diag.Diagnostic) {
 	p.checkName(e)
 	doc, err := markdown.Parse(name, text)
 	if err != nil {
-		p.report(FrontMatter, 1, "%s", detail(err, name))
+		line, message := Placed(err, name)
+		p.report(FrontMatter, line, "%s", message)
 		return e, p.findings
 	}
 	if doc.Front == nil {
@@ -168,7 +170,8 @@ func Parse(name string, text []byte) (*Example, []diag.Diagnostic) {
 		return e, p.findings
 	}
 	if err := strictyaml.Decode(name, doc.FrontLine, doc.Front, &e.Front); err != nil {
-		p.report(FrontMatter, doc.FrontLine, "%s%s", detail(err, name), hintText(err))
+		line, message := Placed(err, name)
+		p.report(FrontMatter, max(line, doc.FrontLine), "%s%s", message, hintText(err))
 		return e, p.findings
 	}
 	p.checkFront(e)
@@ -178,9 +181,17 @@ func Parse(name string, text []byte) (*Example, []diag.Diagnostic) {
 	return e, p.findings
 }
 
-// detail is the error's text without the file name that the diagnostic names.
-func detail(err error, name string) string {
-	return strings.TrimLeft(strings.TrimPrefix(err.Error(), name), ": ")
+// Placed takes an error's text apart that begins with the name of the file and
+// perhaps a line: a diagnostic says both itself. The line is 1 where there is
+// none.
+func Placed(err error, name string) (line int, message string) {
+	message = strings.TrimLeft(strings.TrimPrefix(err.Error(), name), ": ")
+	if number, rest, ok := strings.Cut(message, ":"); ok {
+		if n, err := strconv.Atoi(number); err == nil && n > 0 {
+			return n, strings.TrimSpace(rest)
+		}
+	}
+	return 1, message
 }
 
 func hintText(err error) string {

@@ -52,7 +52,7 @@ func TestParseFinds(t *testing.T) {
 	}{
 		{"file name", "gui/OpenWindow.md", front, body, `1 EX101 file name "OpenWindow.md" is not kebab-case`},
 		{"topic", "misc/open-window.md", front, body, `1 EX101 "misc" is no topic folder`},
-		{"unknown key", "gui/a.md", replace(front, "difficulty", "dificulty"), body, `2 EX102 5: unknown key "dificulty" (did you mean "difficulty"?)`},
+		{"unknown key", "gui/a.md", replace(front, "difficulty", "dificulty"), body, `5 EX102 unknown key "dificulty" (did you mean "difficulty"?)`},
 		{"no title", "gui/a.md", replace(front, "title: Window\n", ""), body, "2 EX102 title is missing"},
 		{"type", "gui/a.md", replace(front, "completion", "complete"), body, `2 EX102 type "complete" is none of`},
 		{"generation", "gui/a.md", replace(front, "bbj-gui", "web"), body, `2 EX102 generation "web" is none of`},

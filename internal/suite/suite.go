@@ -118,13 +118,8 @@ var Format = example.Rule{Code: "EX201", Name: "case-format", Help: "suites/FORM
 // Finding says of a case what [ParseCase] says in its error, with the place that
 // the error names.
 func Finding(name string, err error) diag.Diagnostic {
-	message := strings.TrimLeft(strings.TrimPrefix(err.Error(), name), ": ")
-	at := diag.Pos{Line: 1, Col: 1}
-	if number, rest, ok := strings.Cut(message, ":"); ok {
-		if line, err := strconv.Atoi(number); err == nil && line > 0 {
-			at.Line, message = line, strings.TrimSpace(rest)
-		}
-	}
+	line, message := example.Placed(err, name)
+	at := diag.Pos{Line: line, Col: 1}
 	return diag.Diagnostic{
 		Code: Format.Code, Name: Format.Name, Severity: diag.Error, Family: diag.Format, File: name,
 		Span: diag.Span{Start: at, End: at}, Message: message, Help: Format.Help,

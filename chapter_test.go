@@ -1,0 +1,330 @@
+package bbjtune_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"bbjtune/bbj/check"
+	"bbjtune/bbj/compile"
+	"bbjtune/internal/answer"
+	"bbjtune/internal/chat"
+	"bbjtune/internal/recipe"
+	"bbjtune/internal/suite"
+)
+
+const chapterDir = "docs/fine-tuning"
+
+// chapterPages are the pages of the chapter in reading order.
+var chapterPages = []string{
+	"README.md", "first-attempt.md", "base-model.md", "training-data.md", "training.md", "evaluation.md", "iteration.md",
+}
+
+// A page says by remarks what a fence is: <!-- file: NAME --> makes it a file of
+// the folder in which the commands of the page run, <!-- for real --> commands
+// that internal/cli runs with a model, <!-- long-running --> commands that are
+// not run at all, whose flags are held against the program.
+type fence struct {
+	lang, text string
+	file       string
+	remark     string
+	line       int // of the opening marks, from 0
+	length     int // lines of text
+}
+
+var remark = regexp.MustCompile(`^<!-- (?:(file): (\S+)|(for real|long-running)) -->$`)
+
+// fences finds the fenced code of a page. Longer marks hold shorter ones.
+func fences(text string) []fence {
+	var list []fence
+	lines := strings.Split(text, "\n")
+	before := ""
+	for i := 0; i < len(lines); i++ {
+		marks := lines[i][:len(lines[i])-len(strings.TrimLeft(lines[i], "`"))]
+		if len(marks) < 3 {
+			before = lines[i]
+			continue
+		}
+		f := fence{lang: lines[i][len(marks):], line: i}
+		if m := remark.FindStringSubmatch(before); m != nil {
+			f.file, f.remark = m[2], m[3]
+		}
+		end := i + 1 + slices.Index(lines[i+1:], marks)
+		f.length = end - i - 1
+		f.text = strings.Join(lines[i+1:end], "\n") + "\n"
+		list = append(list, f)
+		i, before = end, ""
+	}
+	return list
+}
+
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(chapterDir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestChapterHasNoOtherPages(t *testing.T) {
+	there, err := filepath.Glob(filepath.Join(chapterDir, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range there {
+		there[i] = filepath.Base(there[i])
+	}
+	if want := slices.Sorted(slices.Values(chapterPages)); !slices.Equal(there, want) {
+		t.Errorf("pages %v, want %v", there, want)
+	}
+}
+
+// Every program of the chapter is what the page says of it: those in files
+// whose name starts with fail have findings, all others have none.
+func TestChapterProgramsAreClean(t *testing.T) {
+	for _, page := range chapterPages {
+		for _, f := range fences(readPage(t, page)) {
+			if f.lang != "bbj" {
+				continue
+			}
+			found := check.Source(page, []byte(f.text), check.Options{})
+			if bad := strings.HasPrefix(f.file, "fail"); bad != (len(found) > 0) {
+				t.Errorf("%s:%d: %v", page, f.line+1, found)
+			}
+		}
+	}
+}
+
+// Every row of the chapter is one that training takes.
+func TestChapterRowsAreValid(t *testing.T) {
+	n := 0
+	for _, page := range chapterPages {
+		for _, f := range fences(readPage(t, page)) {
+			if f.lang != "json" {
+				continue
+			}
+			var row chat.Row
+			if err := json.Unmarshal([]byte(f.text), &row); err != nil {
+				t.Errorf("%s:%d: %v", page, f.line+1, err)
+			} else if err := row.Validate(); err != nil {
+				t.Errorf("%s:%d: %v", page, f.line+1, err)
+			}
+			n++
+		}
+	}
+	if n == 0 {
+		t.Error("the chapter shows no row")
+	}
+}
+
+// chapter is the program and a folder for the commands of one page.
+type chapter struct {
+	bin, dir string
+}
+
+// newChapter builds the program. The folder has the recipes and suites of the
+// repository, and the files that the page makes.
+func newChapter(t *testing.T, list []fence) chapter {
+	t.Helper()
+	c := chapter{bin: builtProgram(t), dir: t.TempDir()}
+	for _, folder := range []string{"recipes", "suites"} {
+		if err := os.CopyFS(filepath.Join(c.dir, folder), os.DirFS(folder)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range list {
+		if f.file == "" {
+			continue
+		}
+		path := filepath.Join(c.dir, filepath.FromSlash(f.file))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(f.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func builtProgram(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bbjtune"), "./cmd/bbjtune")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return dir
+}
+
+var (
+	hashed = regexp.MustCompile(`(runs/[a-z]+/[\w-]+)-[0-9a-f]{12}\b`)
+	spent  = regexp.MustCompile(`\(\d+s\)`)
+)
+
+// run carries out a command as a user would and returns what the terminal
+// shows, and the exit status where it is not 0.
+func (c chapter) run(t *testing.T, command string) string {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "PATH="+c.bin+string(os.PathListSeparator)+os.Getenv("PATH"), "NO_COLOR=1",
+		"BBJTUNE_CACHE="+filepath.Join(c.dir, "cache"), "BBJCPL=", "BBJ_HOME=")
+	out, err := cmd.CombinedOutput()
+	text := spent.ReplaceAllString(hashed.ReplaceAllString(string(out), "$1-<id>"), "(0s)")
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		text += fmt.Sprintf("(exit status %d)\n", exit.ExitCode())
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// The commands of the chapter print what the chapter says.
+func TestChapterCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	for _, page := range chapterPages {
+		t.Run(page, func(t *testing.T) {
+			text := readPage(t, page)
+			list := fences(text)
+			if !slices.ContainsFunc(list, func(f fence) bool { return f.lang == "console" }) {
+				return
+			}
+			c := newChapter(t, list)
+			lines := strings.Split(text, "\n")
+			for _, f := range slices.Backward(list) {
+				if f.lang == "console" {
+					lines = slices.Replace(lines, f.line+1, f.line+1+f.length, c.session(t, f)...)
+				}
+			}
+			settlePage(t, page, text, strings.Join(lines, "\n"))
+		})
+	}
+}
+
+// session runs the commands of a fence and returns its lines as they should be.
+func (c chapter) session(t *testing.T, f fence) []string {
+	t.Helper()
+	var lines []string
+	for line := range strings.Lines(f.text) {
+		command, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "$ ")
+		if !ok {
+			continue
+		}
+		lines = append(lines, "$ "+command)
+		if out := strings.TrimRight(c.run(t, command), "\n"); out != "" {
+			lines = append(lines, strings.Split(out, "\n")...)
+		}
+	}
+	return lines
+}
+
+// settlePage writes the page with -update, and otherwise fails where it is not
+// as it should be.
+func settlePage(t *testing.T, page, got, want string) {
+	t.Helper()
+	if got == want {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(filepath.Join(chapterDir, page), []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	is, should := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range min(len(is), len(should)) {
+		if is[i] != should[i] {
+			t.Errorf("%s/%s:%d is stale: run go test . -update\n  has  %s\n  want %s", chapterDir, page, i+1, is[i], should[i])
+			return
+		}
+	}
+	t.Errorf("%s/%s is stale: run go test . -update", chapterDir, page)
+}
+
+// Commands that are not run here exist, with all their flags.
+func TestChapterShellLinesAreCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	c := newChapter(t, nil)
+	for _, page := range chapterPages {
+		for _, f := range fences(readPage(t, page)) {
+			if f.lang != "sh" {
+				continue
+			}
+			if f.remark == "" {
+				t.Errorf("%s:%d: the fence is neither for real nor long-running", page, f.line+1)
+			}
+			for line := range strings.Lines(f.text) {
+				if out := c.run(t, strings.TrimSuffix(line, "\n")+" --help"); strings.Contains(out, "(exit status") {
+					t.Errorf("%s:%d: %s%s", page, f.line+1, line, out)
+				}
+			}
+		}
+	}
+}
+
+// Every recipe that no command of the page refuses is a recipe.
+func TestChapterRecipesLoad(t *testing.T) {
+	for _, page := range chapterPages {
+		list := fences(readPage(t, page))
+		var commands strings.Builder
+		for _, f := range list {
+			if f.lang == "console" {
+				io.WriteString(&commands, f.text)
+			}
+		}
+		for _, f := range list {
+			if f.lang != "yaml" || !strings.Contains(f.text, "base:") || strings.Contains(commands.String(), f.file) {
+				continue
+			}
+			if _, err := recipe.Parse(page, []byte(f.text)); err != nil {
+				t.Errorf("%s:%d: %v", page, f.line+1, err)
+			}
+		}
+	}
+}
+
+// The suite that the chapter shows how to write is one, and its case holds.
+func TestChapterSuiteLoads(t *testing.T) {
+	c := newChapter(t, fences(readPage(t, "evaluation.md")))
+	s, err := suite.Load(filepath.Join(c.dir, "suites", "shop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range s.Cases {
+		if !judged(t, one, one.Reference).Task {
+			t.Errorf("the reference of %s does not pass", one.ID)
+		}
+		for _, w := range one.Wrong {
+			if score := judged(t, one, w.Answer); score.Compiles != (w.Check > 0) || score.Task {
+				t.Errorf("the wrong answer of %s: %+v", one.ID, score)
+			}
+		}
+	}
+}
+
+func judged(t *testing.T, c *suite.Case, text string) suite.Score {
+	t.Helper()
+	a := answer.Extract(text)
+	verdicts, err := check.Embedded{}.Compile(context.Background(), []compile.Source{{Name: c.ID, Text: []byte(a.Code)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Judge(text, a, verdicts[0])
+}
