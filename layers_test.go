@@ -51,6 +51,7 @@ var layers = map[string][]string{
 		"internal/fault", "internal/markdown", "internal/strictyaml"},
 	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/answer", "internal/chat", "internal/example", "internal/fault",
 		"internal/markdown"},
+	"internal/tokenizer":   {"internal/fault"},
 	"internal/llm":         {"internal/chat", "internal/fault"},
 	"internal/eval":        {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
 	"internal/report":      {"bbj/diag", "internal/eval", "internal/fault", "internal/printable", "internal/stats", "internal/suite"},
