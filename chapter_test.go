@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"bbjtune/bbj/check"
@@ -58,8 +59,10 @@ func fences(text string) []fence {
 		if m := remark.FindStringSubmatch(before); m != nil {
 			f.file, f.remark = m[2], m[3]
 		}
-		end := i + 1 + slices.Index(lines[i+1:], marks)
-		f.length = end - i - 1
+		if f.length = slices.Index(lines[i+1:], marks); f.length < 0 {
+			panic(fmt.Sprintf("line %d: a fence without an end", i+1))
+		}
+		end := i + 1 + f.length
 		f.text = strings.Join(lines[i+1:end], "\n") + "\n"
 		list = append(list, f)
 		i, before = end, ""
@@ -157,21 +160,50 @@ func newChapter(t *testing.T, list []fence) chapter {
 	return c
 }
 
+// programDir is the folder in which TestMain makes room for the program.
+var programDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "bbjtune-chapter-")
+	if err != nil {
+		panic(err)
+	}
+	programDir = dir
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// buildProgram builds the program, once for all tests.
+var buildProgram = sync.OnceValues(func() (string, error) {
+	build := exec.Command("go", "build", "-o", filepath.Join(programDir, "bbjtune"), "./cmd/bbjtune")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	return string(out), err
+})
+
+// builtProgram returns the folder that holds the program.
 func builtProgram(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bbjtune"), "./cmd/bbjtune")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	if out, err := buildProgram(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	return dir
+	return programDir
 }
 
 var (
 	hashed = regexp.MustCompile(`(runs/[a-z]+/[\w-]+)-[0-9a-f]{12}\b`)
-	spent  = regexp.MustCompile(`\(\d+s\)`)
+	spent  = regexp.MustCompile(`\((?:\d+h)?(?:\d+m)?\d+s\)`)
 )
+
+// pathWithoutCompiler leaves bbjcpl out: the pages show what is printed without.
+func pathWithoutCompiler() string {
+	folders := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool {
+		found, _ := filepath.Glob(filepath.Join(dir, "bbjcpl*"))
+		return len(found) > 0
+	})
+	return strings.Join(folders, string(os.PathListSeparator))
+}
 
 // run carries out a command as a user would and returns what the terminal
 // shows, and the exit status where it is not 0.
@@ -179,7 +211,7 @@ func (c chapter) run(t *testing.T, command string) string {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", command)
 	cmd.Dir = c.dir
-	cmd.Env = append(os.Environ(), "PATH="+c.bin+string(os.PathListSeparator)+os.Getenv("PATH"), "NO_COLOR=1",
+	cmd.Env = append(os.Environ(), "PATH="+c.bin+string(os.PathListSeparator)+pathWithoutCompiler(), "NO_COLOR=1",
 		"BBJTUNE_CACHE="+filepath.Join(c.dir, "cache"), "BBJCPL=", "BBJ_HOME=")
 	out, err := cmd.CombinedOutput()
 	text := spent.ReplaceAllString(hashed.ReplaceAllString(string(out), "$1-<id>"), "(0s)")
@@ -271,6 +303,9 @@ func TestChapterShellLinesAreCommands(t *testing.T) {
 				t.Errorf("%s:%d: the fence is neither for real nor long-running", page, f.line+1)
 			}
 			for line := range strings.Lines(f.text) {
+				if strings.ContainsAny(line, "#|;&>$`") {
+					t.Fatalf("%s:%d: more than a command: %s", page, f.line+1, line)
+				}
 				if out := c.run(t, strings.TrimSuffix(line, "\n")+" --help"); strings.Contains(out, "(exit status") {
 					t.Errorf("%s:%d: %s%s", page, f.line+1, line, out)
 				}
@@ -290,7 +325,7 @@ func TestChapterRecipesLoad(t *testing.T) {
 			}
 		}
 		for _, f := range list {
-			if f.lang != "yaml" || !strings.Contains(f.text, "base:") || strings.Contains(commands.String(), f.file) {
+			if f.lang != "yaml" || !strings.Contains(f.text, "base:") || f.file != "" && strings.Contains(commands.String(), f.file) {
 				continue
 			}
 			if _, err := recipe.Parse(page, []byte(f.text)); err != nil {

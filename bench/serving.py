@@ -22,7 +22,7 @@ from pathlib import Path
 SERVE = Path(__file__).resolve().parent.parent / "worker" / "serve.py"
 QUESTIONS, TOKENS = 8, 64
 VARIANTS: list[tuple[str, dict[str, str]]] = [
-    ("spin 300000 times (libgomp's default)", {"GOMP_SPINCOUNT": "300000"}),
+    ("spin 300000 times, then sleep", {"GOMP_SPINCOUNT": "300000"}),
     ("spin 1000 times, then sleep (as bbjtune serves)", {}),
     ("sleep at once", {"GOMP_SPINCOUNT": "0"}),
 ]
@@ -30,6 +30,15 @@ VARIANTS: list[tuple[str, dict[str, str]]] = [
 
 def rate(model: Path, variables: dict[str, str], busy: int) -> float:
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+    try:
+        return served(model, variables)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def served(model: Path, variables: dict[str, str]) -> float:
     command = [sys.executable, "-B", str(SERVE), "--model", str(model), "--ctx", "1024", "--parallel", str(QUESTIONS)]
     with subprocess.Popen(
         command,
@@ -46,9 +55,6 @@ def rate(model: Path, variables: dict[str, str], busy: int) -> float:
             tokens = sum(pool.map(lambda number: ask(url, number), range(QUESTIONS)))
         seconds = time.monotonic() - started
         server.stdin.close()
-    for other in others:
-        other.kill()
-        other.wait()
     return tokens / seconds
 
 

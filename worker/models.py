@@ -17,7 +17,7 @@ from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.integrations.gguf import read_gguf_metadata
 
-from jobs import BadInput
+from jobs import BadInput, first_line
 
 Emit = Callable[..., None]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -87,7 +87,7 @@ def merge(job: dict[str, Any]) -> dict[str, Any]:
     try:
         merged = PeftModel.from_pretrained(model, job["adapter"]).merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError) as error:
-        raise BadInput(f"the adapter does not fit the base model: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"the adapter does not fit the base model: {first_line(error)}") from error
     save_folder(merged, tokenizer, Path(job["output"]))
     return {"output": job["output"], "parameters": merged.num_parameters(), "dtype": job["dtype"]}
 
@@ -101,7 +101,7 @@ def load_tokenizer(
     except (OSError, ValueError, KeyError) as error:
         if not Path(source).is_dir():
             raise BadInput(
-                f"there is no folder {source}, and the model hub gave no such model: {str(error).splitlines()[0]}",
+                f"there is no folder {source}, and the model hub gave no such model: {first_line(error)}",
                 "check the name and the network; the folder of a downloaded model needs neither",
             ) from error
         raise BadInput(f"no usable tokenizer in {source}", "a model folder holds tokenizer.json") from error
@@ -123,7 +123,7 @@ def load_model(source: str, **options: Any) -> PreTrainedModel:
     try:
         return AutoModelForCausalLM.from_pretrained(source, **options)
     except OSError as error:
-        raise BadInput(f"cannot load the model {source}: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"cannot load the model {source}: {first_line(error)}") from error
     except ValueError as error:
         if "Unrecognized" in str(error) or "architecture" in str(error):
             raise BadInput(f"the model {source} is of a kind that the installed transformers does not know") from error

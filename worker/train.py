@@ -36,7 +36,7 @@ from transformers.utils import is_flash_attn_2_available
 from trl import SFTConfig, SFTTrainer
 
 from encode import IGNORE, Encoded, encode_chat, encode_rows, read_rows, verify_batch
-from jobs import BadInput, NanLoss
+from jobs import BadInput, NanLoss, first_line
 from models import (
     Emit,
     check_adapter,
@@ -217,7 +217,7 @@ def build_model(stage: Stage) -> PeftModel:
     try:
         return get_peft_model(model, lora_config(job, model, stage.tokenizer))
     except ValueError as error:
-        raise BadInput(f"the lora settings do not fit the model: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"the lora settings do not fit the model: {first_line(error)}") from error
 
 
 # Above this length the scores that eager attention keeps for the backward pass outweigh what it gains.
@@ -560,7 +560,7 @@ def sft_config(stage: Stage) -> SFTConfig:
             disable_tqdm=True,
         )
     except ValueError as error:
-        raise BadInput(f"the training settings are not valid: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"the training settings are not valid: {first_line(error)}") from error
 
 
 # Reports

@@ -50,10 +50,11 @@ func LookupClass(name string) (*Class, bool) {
 }
 
 // InFamily reports whether the name begins like those of a family of classes of
-// which not all are known, such as BBjAdmin…
+// which not all are known, such as BBjAdmin… It is the one question here that
+// minds the case: BBjsp… is a family, and BBjSplitter is not of it.
 func InFamily(name string) bool {
 	return slices.ContainsFunc(load().families, func(prefix string) bool {
-		return len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+		return len(name) > len(prefix) && strings.HasPrefix(name, prefix)
 	})
 }
 

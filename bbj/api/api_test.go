@@ -186,7 +186,7 @@ func TestUnknownNames(t *testing.T) {
 
 func TestFamilies(t *testing.T) {
 	for name, want := range map[string]bool{
-		"BBjAdminList": true, "bbjspwebrequest": true, "BBjAdmin": false, "BBjButton": false, "": false,
+		"BBjAdminList": true, "BBjspWebRequest": true, "BBjSplitPane": false, "BBjAdmin": false, "BBjButton": false, "": false,
 	} {
 		if api.InFamily(name) != want {
 			t.Errorf("%q: %v", name, !want)

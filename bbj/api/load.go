@@ -39,7 +39,7 @@ func read() *facts {
 	db.readConstants(lines(constantsText))
 	db.readEvents(lines(eventsText))
 	for line := range lines(familiesText) {
-		db.families = append(db.families, strings.ToLower(field(&line)))
+		db.families = append(db.families, field(&line))
 	}
 	db.readLanguage()
 	db.relate()
@@ -56,7 +56,7 @@ type facts struct {
 	constants     map[string][]int32
 	events        map[string]*EventName
 	eventNames    []string
-	families      []string // in lower case
+	families      []string
 	functionNames []string
 	functions     map[string]*Function
 	verbs         map[string]*Verb

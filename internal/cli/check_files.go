@@ -85,22 +85,24 @@ func checkable(path string) bool {
 	return false
 }
 
-// file reads a file, once however often it is named. Markdown without front
-// matter is an example or a case only to whom names it.
+// file reads a file, once however often it is named. Other documents lie in
+// folders of source, too: Markdown without front matter is an example or a case
+// only where those lie, or to whom names it.
 func (c *checking) file(path string, named bool) error {
 	full := abs(path)
 	if c.seen[full] {
 		return nil
 	}
-	c.seen[full] = true
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	isMarkdown := strings.ToLower(filepath.Ext(path)) == ".md"
-	if isMarkdown && !named && !bytes.HasPrefix(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), []byte("---")) {
+	hasFront := bytes.HasPrefix(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), []byte("---"))
+	if isMarkdown && !named && !hasFront && !isCase(path) && !slices.Contains(example.Topics(), filepath.Base(filepath.Dir(full))) {
 		return nil
 	}
+	c.seen[full] = true
 	c.files++
 	if !isMarkdown {
 		return c.program(program{Source: compile.Source{Name: path, Text: text}, doc: text})

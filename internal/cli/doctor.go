@@ -42,7 +42,7 @@ func (a *app) doctorCommand() *cobra.Command {
 // the PATH, or the system shows a device of it.
 func hasGPU() bool {
 	_, err := exec.LookPath("nvidia-smi")
-	return err == nil || exists("/dev/nvidia0") || exists("/dev/dxg")
+	return err == nil || exists("/dev/nvidiactl") || exists("/dev/dxg")
 }
 
 func tool(name, absent string) string {

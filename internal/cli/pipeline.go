@@ -226,6 +226,8 @@ func (p *pipeline) findBase(ctx context.Context) (*base, error) {
 	switch {
 	case err != nil && isHubName(name) && !exists(p.recipe.Path(filepath.Dir(name))):
 		return p.importBase(ctx, name, strings.ReplaceAll(name, "/", "-"), "hub:"+name, "bfloat16")
+	case err != nil && isHubName(name):
+		return nil, fault.Wrap(fmt.Errorf("base.model: %w", err), "the folder "+filepath.Dir(name)+" here hides the hub model of that name: run in another folder, or put the model there")
 	case err != nil:
 		return nil, fault.Wrap(fmt.Errorf("base.model: %w", err), "name a folder, a .gguf file, a hub model (owner/name) or package:NAME")
 	case info.IsDir():

@@ -220,6 +220,7 @@ func (p *pipeline) readRaw(in *dataset.Input, sources map[string]string, dir str
 	}
 	for _, s := range skipped {
 		p.show.Say("  %s/%s left out: %s", dir, s.Path, s.Reason)
+		in.LeftOut = append(in.LeftOut, dataset.Removal{Source: dir + "/" + s.Path, Reason: s.Reason})
 	}
 	sources["raw "+dir] = corpus.Hash(files)
 	return nil

@@ -7,11 +7,13 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bbjtune/bbj/compile"
@@ -23,7 +25,7 @@ import (
 )
 
 // FormatVersion is raised when the same input would give other bytes.
-const FormatVersion = 2
+const FormatVersion = 3
 
 // Options say how the set is built.
 type Options struct {
@@ -53,6 +55,9 @@ type Input struct {
 	Raw      []Raw
 	// HeldOut are the texts of evaluation cases: prompts and references.
 	HeldOut []HeldOut
+	// LeftOut are files that were not even read, for the list of what is not in
+	// the set.
+	LeftOut []Removal
 }
 
 // HeldOut is a text that must not be trained on.
@@ -94,8 +99,10 @@ type Set struct {
 // item is one source with all that it yields.
 type item struct {
 	source  string
+	key     string // decides the side: the path, or for a row its content, since places shift
 	stratum string
 	compare string // what near-duplicates are found by
+	prompt  string // of a row: the same question may have another answer
 	texts   []string
 	rows    []chat.Row
 	code    []compile.Source
@@ -106,7 +113,7 @@ type item struct {
 // with a reason. The error says that no set can be made of what is left.
 func Build(ctx context.Context, engine compile.Engine, in Input, o Options) (*Set, error) {
 	items := collect(in, o)
-	set := &Set{Stage1: map[Side][]chat.Text{}, Stage2: map[Side][]chat.Row{}}
+	set := &Set{Stage1: map[Side][]chat.Text{}, Stage2: map[Side][]chat.Row{}, Removed: slices.Clone(in.LeftOut)}
 	items, err := set.dropBroken(ctx, engine, items)
 	if err != nil {
 		return nil, err
@@ -116,7 +123,24 @@ func Build(ctx context.Context, engine compile.Engine, in Input, o Options) (*Se
 	for i, it := range items {
 		set.place(it, sides[i])
 	}
+	slices.SortStableFunc(set.Removed, func(a, b Removal) int { return bySource(a.Source, b.Source) })
 	return set, set.check(len(items), o)
+}
+
+// bySource puts the lines of a file into the order of their numbers.
+func bySource(a, b string) int {
+	pathA, lineA := place(a)
+	pathB, lineB := place(b)
+	return cmp.Or(strings.Compare(pathA, pathB), cmp.Compare(lineA, lineB))
+}
+
+func place(source string) (path string, line int) {
+	if i := strings.LastIndexByte(source, ':'); i >= 0 {
+		if n, err := strconv.Atoi(source[i+1:]); err == nil {
+			return source[:i], n
+		}
+	}
+	return source, 0
 }
 
 func collect(in Input, o Options) []item {
@@ -128,11 +152,13 @@ func collect(in Input, o Options) []item {
 		items = append(items, fromRow(r))
 	}
 	for _, r := range in.Raw {
-		items = append(items, item{source: r.Path, stratum: "raw", compare: r.Text, texts: []string{r.Text},
+		items = append(items, item{source: r.Path, key: r.Path, stratum: "raw", compare: r.Text, texts: []string{r.Text},
 			code: []compile.Source{{Name: r.Path, Text: []byte(r.Text)}}})
 	}
 	// The order of the sources must not show in the result.
-	slices.SortStableFunc(items, func(a, b item) int { return strings.Compare(a.source, b.source) })
+	slices.SortStableFunc(items, func(a, b item) int {
+		return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.source, b.source))
+	})
 	return items
 }
 
@@ -140,8 +166,11 @@ func collect(in Input, o Options) []item {
 // question may show what is wrong.
 func fromRow(r Imported) item {
 	it := item{source: fmt.Sprintf("%s:%d", r.Path, r.Line), stratum: "rows", rows: []chat.Row{r.Row}}
-	var text strings.Builder
+	var text, prompt strings.Builder
 	for _, m := range r.Row.Messages {
+		if m.Role == chat.User {
+			prompt.WriteString(m.Content + "\n")
+		}
 		if m.Role != chat.System {
 			text.WriteString(m.Content + "\n")
 		}
@@ -151,7 +180,8 @@ func fromRow(r Imported) item {
 			}
 		}
 	}
-	it.compare = text.String()
+	it.compare, it.prompt = text.String(), prompt.String()
+	it.key = fmt.Sprintf("row %x", sha256.Sum256([]byte(it.compare)))
 	return it
 }
 
@@ -172,7 +202,7 @@ func (it item) forged() string {
 }
 
 func fromExample(e *example.Example, o Options) item {
-	it := item{source: e.Path}
+	it := item{source: e.Path, key: e.Path}
 	generations := make([]string, len(e.Generation))
 	for i, g := range e.Generation {
 		generations[i] = string(g)
@@ -270,17 +300,17 @@ func (it item) comparable() []string {
 // its first member may move that cluster, as a whole. The strata are balanced
 // by chance only.
 func split(items []item, o Options) []Side {
-	texts := make([]string, len(items))
+	texts, prompts := make([]string, len(items)), make([]string, len(items))
 	for i, it := range items {
-		texts[i] = it.compare
+		texts[i], prompts[i] = it.compare, it.prompt
 	}
-	cluster := clusters(texts)
+	cluster := clusters(texts, prompts)
 	sides := make([]Side, len(items))
 	lowest, lowestAt := 2.0, -1
 	train, valid := 0, 0
 	for i := range items {
 		head := items[cluster[i]]
-		u := float64(hash(o.Seed, "split", head.stratum+"\n"+head.source)>>11) / (1 << 53)
+		u := float64(hash(o.Seed, "split", head.stratum+"\n"+head.key)>>11) / (1 << 53)
 		sides[i] = Train
 		if u < o.ValidShare {
 			sides[i] = Valid

@@ -108,6 +108,66 @@ func TestAddingSourcesMovesNone(t *testing.T) {
 	}
 }
 
+// A row is known by what it says: others before it in its file move it nowhere.
+func TestRowsKeepTheirSideWhereverTheyStand(t *testing.T) {
+	var rows []dataset.Imported
+	for i := range 200 {
+		rows = append(rows, imported(i+1, fmt.Sprintf("how is number %d of the %d questions answered", i, i*i), fmt.Sprintf("by the word w%dx", i*7)))
+	}
+	first := contents(build(t, dataset.Input{Rows: rows[:150]}, options))
+	slices.Reverse(rows)
+	for i := range rows {
+		rows[i].Line = i + 1
+	}
+	after := contents(build(t, dataset.Input{Rows: rows}, options))
+	for text, side := range first {
+		if after[text] != side {
+			t.Errorf("%q moved from %s to %s", text, side, after[text])
+		}
+	}
+}
+
+// The same question with another answer is no near-duplicate, and would still
+// tell validation what was trained on.
+func TestTheSameQuestionStandsOnOneSide(t *testing.T) {
+	var rows []dataset.Imported
+	for i := range 100 {
+		question := fmt.Sprintf("what does the statement number %d of chapter %d print", i, i%7)
+		rows = append(rows, imported(2*i+1, question, fmt.Sprintf("It prints the word a%dq, and nothing else at all.", i*3)),
+			imported(2*i+2, question, fmt.Sprintf("```bbj\nprint \"another answer\",%d\n```", i)))
+	}
+	set := build(t, dataset.Input{Rows: rows}, options)
+	sides := map[string]dataset.Side{}
+	for _, side := range []dataset.Side{dataset.Train, dataset.Valid} {
+		for _, r := range set.Stage2[side] {
+			if other, ok := sides[r.Messages[0].Content]; ok && other != side {
+				t.Errorf("%q is on both sides", r.Messages[0].Content)
+			}
+			sides[r.Messages[0].Content] = side
+		}
+	}
+	if len(set.Stage2[dataset.Valid]) == 0 {
+		t.Error("nothing is held out")
+	}
+}
+
+func imported(line int, question, answer string) dataset.Imported {
+	return dataset.Imported{Path: "rows.jsonl", Line: line, Row: chat.Row{Messages: []chat.Message{
+		{Role: chat.User, Content: question}, {Role: chat.Assistant, Content: answer},
+	}}}
+}
+
+// contents says on which side each row stands, by its words.
+func contents(set *dataset.Set) map[string]dataset.Side {
+	sides := map[string]dataset.Side{}
+	for side, rows := range set.Stage2 {
+		for _, r := range rows {
+			sides[r.Messages[0].Content+r.Messages[1].Content] = side
+		}
+	}
+	return sides
+}
+
 func TestNearDuplicatesStandTogether(t *testing.T) {
 	list := made(120)
 	for i := range 60 {

@@ -109,39 +109,54 @@ func likeHeldOut(text, held map[uint64]struct{}) string {
 // It says how alike they are as wholes; a text inside a much longer one is not.
 func Similarity(a, b string) float64 { return jaccard(shingles(a), shingles(b)) }
 
-// clusters joins texts that are near-duplicates, directly or through others,
-// and returns for each the index of the first member of its cluster. Only
-// texts that share a shingle are compared.
-func clusters(texts []string) []int {
-	parent := make([]int, len(texts))
-	for i := range parent {
-		parent[i] = i
+// clusters joins what is a near-duplicate in one of the views, directly or
+// through others, and returns for each item the index of the first member of its
+// cluster. A view has a text for each item, "" where it says nothing.
+func clusters(views ...[]string) []int {
+	f := make(forest, len(views[0]))
+	for i := range f {
+		f[i] = i
 	}
-	find := func(i int) int {
-		for parent[i] != i {
-			parent[i] = parent[parent[i]]
-			i = parent[i]
-		}
-		return i
+	for _, texts := range views {
+		f.joinAlike(texts)
 	}
+	for i := range f {
+		f[i] = f.root(i)
+	}
+	return f
+}
+
+// forest holds for each item one that stands before it in its cluster, or itself.
+type forest []int
+
+func (f forest) root(i int) int {
+	for f[i] != i {
+		f[i] = f[f[i]]
+		i = f[i]
+	}
+	return i
+}
+
+// joinAlike joins the clusters of texts that are near-duplicates. Only texts that
+// share a shingle are compared.
+func (f forest) joinAlike(texts []string) {
 	sets := make([]map[uint64]struct{}, len(texts))
 	holders := map[uint64][]int{}
 	for i, text := range texts {
+		if text == "" {
+			continue
+		}
 		sets[i] = shingles(text)
 		compared := map[int]bool{}
 		for g := range sets[i] {
 			for _, j := range holders[g] {
 				if !compared[j] && jaccard(sets[i], sets[j]) >= nearThreshold {
-					a, b := find(i), find(j)
-					parent[max(a, b)] = min(a, b)
+					a, b := f.root(i), f.root(j)
+					f[max(a, b)] = min(a, b)
 				}
 				compared[j] = true
 			}
 			holders[g] = append(holders[g], i)
 		}
 	}
-	for i := range parent {
-		parent[i] = find(i)
-	}
-	return parent
 }

@@ -80,8 +80,8 @@ func launch(o Options) (c *child, events <-chan event, base string, err error) {
 	return c, events, base, nil
 }
 
-// scriptCommand lets the script take a free port itself, so that nobody can
-// snatch it.
+// scriptCommand lets the script take a free port itself where none is asked for,
+// so that nobody can snatch it.
 func (o Options) scriptCommand() *exec.Cmd {
 	args := []string{o.Script, "--port", strconv.Itoa(o.Port), "--ctx", strconv.Itoa(o.Context), "--threads", strconv.Itoa(o.Threads)}
 	return exec.Command(o.Program, append(args, o.commonArgs()...)...)

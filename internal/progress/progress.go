@@ -140,11 +140,13 @@ func (t *Task) End(format string, args ...any) {
 	if t.d.task == t {
 		t.d.drop()
 	}
+	t.d.clear()
 	mark := "✓"
 	if t.d.colour {
 		mark = "\x1b[32m✓\x1b[0m"
 	}
 	fmt.Fprintf(t.d.w, "%s %s: %s (%s)\n", mark, t.title, Printable(fmt.Sprintf(format, args...)), Short(t.d.now().Sub(t.start)))
+	t.d.redraw()
 }
 
 // Drop takes the line away without a word, for a task that failed.
@@ -162,6 +164,10 @@ func (d *Display) Say(format string, args ...any) {
 	defer d.mu.Unlock()
 	d.clear()
 	fmt.Fprintln(d.w, Printable(fmt.Sprintf(format, args...)))
+	d.redraw()
+}
+
+func (d *Display) redraw() {
 	if d.terminal && d.task != nil {
 		d.task.draw(d.now())
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -158,8 +157,9 @@ func PValue(p float64) string {
 		return "< 10⁻³⁰⁰" // smaller ones are lost in the arithmetic
 	}
 	if p < 0.001 {
-		exponent := math.Floor(math.Log10(p))
-		return fmt.Sprintf("%.1f × 10%s", p/math.Pow(10, exponent), superscript.Replace(strconv.Itoa(int(exponent))))
+		// The library rounds before it chooses the exponent.
+		digits, exponent, _ := strings.Cut(strconv.FormatFloat(p, 'e', 1, 64), "e-")
+		return digits + " × 10" + superscript.Replace("-"+strings.TrimLeft(exponent, "0"))
 	}
 	return fmt.Sprintf("%.3f", p)
 }

@@ -182,20 +182,22 @@ func (d *Dir) complete() (*Manifest, error) {
 }
 
 // clear empties the folder.
+// The manifest goes last: killed before that, the folder is still one whose files
+// do not fit it, and not work under way that could be gone on with.
 func (d *Dir) clear() error {
 	entries, err := os.ReadDir(d.Path)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == lockName {
+		if e.Name() == lockName || e.Name() == manifestName {
 			continue
 		}
 		if err := os.RemoveAll(d.File(e.Name())); err != nil {
 			return err
 		}
 	}
-	return nil
+	return os.RemoveAll(d.File(manifestName))
 }
 
 // File returns the path of a file inside the folder.

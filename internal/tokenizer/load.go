@@ -30,6 +30,7 @@ type file struct {
 	Model struct {
 		Type         string           `json:"type"`
 		Dropout      *float64         `json:"dropout"`
+		Unknown      *string          `json:"unk_token"`
 		Prefix       string           `json:"continuing_subword_prefix"`
 		Suffix       string           `json:"end_of_word_suffix"`
 		ByteFallback bool             `json:"byte_fallback"`
@@ -139,6 +140,9 @@ func (t *Tokenizer) readModel(f *file) error {
 	letters := byteLetters()
 	for b, letter := range letters {
 		token, ok := m.Vocab[string(letter)]
+		if !ok && m.Unknown != nil {
+			return fmt.Errorf("%w: a token for unknown bytes", ErrUnknown)
+		}
 		if !ok {
 			token = absent
 		}

@@ -16,7 +16,7 @@ import (
 // merges in the order of their learning, and two tokens for themselves.
 func small(t testing.TB, change func(map[string]any)) []byte {
 	t.Helper()
-	vocab := map[string]int{}
+	vocab := map[string]any{}
 	other := rune(256)
 	for b := range 256 {
 		letter := rune(b)
@@ -106,9 +106,13 @@ func TestWhatIsNotKnownIsRefused(t *testing.T) {
 		return func(f map[string]any) { f["model"].(map[string]any)[key] = value }
 	}
 	for name, change := range map[string]func(map[string]any){
-		"another model":      model("type", "Unigram"),
-		"bytes as tokens":    model("byte_fallback", true),
-		"merges ignored":     model("ignore_merges", true),
+		"another model":   model("type", "Unigram"),
+		"bytes as tokens": model("byte_fallback", true),
+		"merges ignored":  model("ignore_merges", true),
+		"unknown bytes": func(f map[string]any) {
+			model("unk_token", "?")(f)
+			delete(f["model"].(map[string]any)["vocab"].(map[string]any), "q")
+		},
 		"another normaliser": func(f map[string]any) { f["normalizer"] = map[string]any{"type": "NFKC"} },
 		"another splitter":   func(f map[string]any) { f["pre_tokenizer"] = map[string]any{"type": "Whitespace"} },
 		"a token of words": func(f map[string]any) {

@@ -22,7 +22,7 @@ var good string
 var Rule = analysis.Rule{
 	Code: "BBJ3008", Name: "unknown-mnemonic", Family: diag.API, Severity: diag.Error,
 	Title: "string in single quotes, which makes it a mnemonic that does not exist",
-	Why:   "what stands in single quotes is a mnemonic for a terminal, a window or a printer; one that does not exist is an error when the program runs",
+	Why:   "what stands in single quotes is a mnemonic for a terminal, a window or a printer; one that does not exist is an error when the program runs; names all in capitals or all in small letters are left alone, since a device may have its own",
 	Bad:   bad, BadLine: 1, Good: good,
 	Run: run,
 }

@@ -48,16 +48,20 @@ func inspect(p *analysis.Pass, v *syntax.VerbStmt, list []syntax.Expr, onlyCerta
 		if !ok {
 			continue
 		}
-		known := options
+		known, accepted := options, isOption(name.Name)
 		if verb, ok := api.LookupVerb(v.Word.String()); ok && verb.Complete {
-			known = verb.Options
+			known, accepted = verb.Options, verb.Accepts(name.Name)
 		} else if onlyCertain {
 			continue
 		}
-		if !slices.ContainsFunc(known, func(o string) bool { return syntax.EqualFold(o, name.Name) }) {
+		if !accepted {
 			p.Report(name, v.Word.String()+" has no option "+analysis.Quote(name.Name), p.DidYouMean(name.Name, func() []string { return known }))
 		}
 	}
+}
+
+func isOption(name string) bool {
+	return slices.ContainsFunc(options, func(o string) bool { return syntax.EqualFold(o, name) })
 }
 
 // optionName returns the name of an option. Where a verb takes nothing but
