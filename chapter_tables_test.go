@@ -95,18 +95,18 @@ func sideBySide(first, recommended *recipe.Recipe) string {
 		return fmt.Sprintf("%d x %d accumulated", r.Stage2.BatchSize, r.Stage2.GradientAccumulation)
 	}, "", " (32 to 64)")
 	both("sequence", func(r *recipe.Recipe) string {
-		return fmt.Sprintf("%d, %s", r.Stage2.MaxLength, map[string]string{"none": "padded to full length", "bfd": "packed, documents kept apart"}[r.Stage2.Packing])
-	}, " (50-80 % of the compute wasted)", " (2048 to 4096)")
+		return fmt.Sprintf("%d, %s", r.Stage2.MaxLength, map[bool]string{false: "padded to full length", true: "padded to the longest row of a batch, rows of like length together"}[r.Stage2.GroupByLength])
+	}, " (50-80 % of the compute wasted)", "; stage 1 packed (2048 to 4096)")
 	both("system prompt", func(r *recipe.Recipe) string {
 		if len(r.Data.SystemPrompts) == 1 {
 			return "one, identical in all rows"
 		}
 		return fmt.Sprintf("%d variations", len(r.Data.SystemPrompts))
-	}, "", " (3 to 5)")
+	}, "", " in rows made of examples (3 to 5)")
 	row("stack", "transformers 4.44, peft 0.12, bitsandbytes 0.43.0 (wastes 5-10 GB of VRAM, fixed in 0.43.2)", "current TRL and PEFT, pinned; Unsloth on one GPU: planned")
 	row("tracking", "none (`report_to none`)", "losses kept beside the adapter; TensorBoard or W&B: planned")
 	row("evaluation", "3 hard-coded questions", "compile@1 on a held-out suite, baselines; human review: planned")
-	row("artefacts", "adapter on one server", "one folder a run; adapter under Git LFS with a model card: planned")
+	row("artefacts", "adapter on one server", "one folder a step; all of a run in one, with a model card and under Git LFS: planned")
 	return b.String()
 }
 
@@ -143,7 +143,7 @@ func TestRecommendedRecipeIsWithinTheRanges(t *testing.T) {
 		"NF4":                      r.Quantization == "nf4",
 		"1 to 3 epochs":            r.Stage1.Epochs >= 1 && r.Stage2.Epochs <= 3,
 		"effective batch":          batch >= 32 && batch <= 64,
-		"sequence length":          r.Stage2.MaxLength >= 2048 && r.Stage2.MaxLength <= 4096 && r.Stage2.Packing == "bfd",
+		"sequence length":          r.Stage2.MaxLength >= 2048 && r.Stage2.MaxLength <= 4096 && r.Stage1.Packing == "bfd" && r.Stage2.GroupByLength,
 		"3 to 5 system prompts":    len(r.Data.SystemPrompts) >= 3 && len(r.Data.SystemPrompts) <= 5,
 		"a trained end token":      r.Lora.TrainStopTokens,
 	} {
@@ -188,7 +188,7 @@ func names[T ~string](list []T) []string {
 // every one, and no other.
 var metricWords = map[string]string{
 	"compile@1":   "answers whose program compiles at the first attempt / cases that ask for a program",
-	"clean@1":     "answers whose program compiles and names nothing that does not exist / the same cases",
+	"clean@1":     "answers whose program compiles and names nothing that the check knows not to exist / the same cases",
 	"task@1":      "answers that compile and pass every check of the case / all cases",
 	"no_code":     "answers without a program where one was asked for; they count as failures",
 	"unstopped":   "answers that the limit of tokens ended",
