@@ -265,18 +265,12 @@ func firstError(v compile.Verdict) string {
 // dropHeldOut removes the items that resemble a held-out text or contain it, in
 // their code or in a message.
 func (s *Set) dropHeldOut(items []item, held []HeldOut) []item {
-	sets := make([]map[uint64]struct{}, len(held))
-	for i, h := range held {
-		sets[i] = shingles(h.Text)
-	}
+	index := indexed(held)
 	return slices.DeleteFunc(items, func(it item) bool {
 		for _, text := range it.comparable() {
-			mine := shingles(text)
-			for i, other := range sets {
-				if how := likeHeldOut(mine, other); how != "" {
-					s.Removed = append(s.Removed, Removal{it.source, how + " the evaluation case " + held[i].Name})
-					return true
-				}
+			if how := index.like(text); how != "" {
+				s.Removed = append(s.Removed, Removal{it.source, how})
+				return true
 			}
 		}
 		return false

@@ -1,7 +1,13 @@
 package dataset
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"hash/fnv"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -17,28 +23,31 @@ const heldThreshold = 0.7
 // gramSize is the number of tokens in a shingle.
 const gramSize = 5
 
-// shingles returns the set of hashed 5-grams of the text's tokens: words, and
-// every other sign for itself, without regard to case and white space. A text
-// of fewer than five tokens is one shingle.
-func shingles(text string) map[uint64]struct{} {
+// grams is a set of hashed 5-grams, in ascending order.
+type grams []uint64
+
+// shingles returns the 5-grams of the text's tokens: words, and every other sign
+// for itself, without regard to case and white space. A text of fewer than five
+// tokens is one shingle.
+func shingles(text string) grams {
 	words := tokens(text)
-	set := map[uint64]struct{}{}
-	add := func(gram []string) {
+	hashed := func(gram []string) uint64 {
 		h := fnv.New64a()
 		for _, w := range gram {
 			h.Write([]byte(w))
 			h.Write([]byte{0})
 		}
-		set[h.Sum64()] = struct{}{}
+		return h.Sum64()
 	}
 	if len(words) < gramSize {
-		add(words)
-		return set
+		return grams{hashed(words)}
 	}
+	set := make(grams, 0, len(words)-gramSize+1)
 	for i := range len(words) - gramSize + 1 {
-		add(words[i : i+gramSize])
+		set = append(set, hashed(words[i:i+gramSize]))
 	}
-	return set
+	slices.Sort(set)
+	return slices.Compact(set)
 }
 
 func tokens(text string) []string {
@@ -66,41 +75,30 @@ func tokens(text string) []string {
 }
 
 // common is the size of the intersection.
-func common(a, b map[uint64]struct{}) int {
-	if len(b) < len(a) {
-		a, b = b, a
-	}
+func common(a, b grams) int {
 	n := 0
-	for g := range a {
-		if _, ok := b[g]; ok {
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] < b[0]:
+			a = a[1:]
+		case a[0] > b[0]:
+			b = b[1:]
+		default:
 			n++
+			a, b = a[1:], b[1:]
 		}
 	}
 	return n
 }
 
 // jaccard is the size of the intersection over that of the union.
-func jaccard(a, b map[uint64]struct{}) float64 { return resemblance(common(a, b), a, b) }
+func jaccard(a, b grams) float64 { return resemblance(common(a, b), a, b) }
 
-func resemblance(both int, a, b map[uint64]struct{}) float64 {
+func resemblance(both int, a, b grams) float64 {
 	if union := len(a) + len(b) - both; union > 0 {
 		return float64(both) / float64(union)
 	}
 	return 1
-}
-
-// likeHeldOut says in which way a text is like a held-out one, or "": by their
-// resemblance, or by the share of the held-out one that the text contains
-// (Broder, On the resemblance and containment of documents, 1997).
-func likeHeldOut(text, held map[uint64]struct{}) string {
-	both := common(text, held)
-	switch {
-	case resemblance(both, text, held) >= nearThreshold:
-		return "near-duplicate of"
-	case float64(both) >= heldThreshold*float64(len(held)):
-		return "contains"
-	}
-	return ""
 }
 
 // Similarity is the Jaccard similarity of the 5-gram sets of two texts, from 0
@@ -108,6 +106,47 @@ func likeHeldOut(text, held map[uint64]struct{}) string {
 //
 // It says how alike they are as wholes; a text inside a much longer one is not.
 func Similarity(a, b string) float64 { return jaccard(shingles(a), shingles(b)) }
+
+// heldOut finds the held-out texts that share a 5-gram with another.
+type heldOut struct {
+	names   []string
+	sets    []grams
+	holders map[uint64][]int32
+}
+
+func indexed(held []HeldOut) *heldOut {
+	h := &heldOut{holders: map[uint64][]int32{}}
+	for i, one := range held {
+		h.names, h.sets = append(h.names, one.Name), append(h.sets, shingles(one.Text))
+		for _, g := range h.sets[i] {
+			h.holders[g] = append(h.holders[g], int32(i))
+		}
+	}
+	return h
+}
+
+// like says in which way a text is like a held-out one, and like which, or "": by
+// their resemblance, or by the share of the held-out one that the text contains
+// (Broder, On the resemblance and containment of documents, 1997).
+func (h *heldOut) like(text string) string {
+	mine := shingles(text)
+	shared := map[int32]int{}
+	for _, g := range mine {
+		for _, i := range h.holders[g] {
+			shared[i]++
+		}
+	}
+	for _, i := range slices.Sorted(maps.Keys(shared)) {
+		held := h.sets[i]
+		switch both := shared[i]; {
+		case resemblance(both, mine, held) >= nearThreshold:
+			return "near-duplicate of the evaluation case " + h.names[i]
+		case float64(both) >= heldThreshold*float64(len(held)):
+			return "contains the evaluation case " + h.names[i]
+		}
+	}
+	return ""
+}
 
 // clusters joins what is a near-duplicate in one of the views, directly or
 // through others, and returns for each item the index of the first member of its
@@ -137,26 +176,74 @@ func (f forest) root(i int) int {
 	return i
 }
 
-// joinAlike joins the clusters of texts that are near-duplicates. Only texts that
-// share a shingle are compared.
+func (f forest) join(i, j int) {
+	a, b := f.root(i), f.root(j)
+	f[max(a, b)] = min(a, b)
+}
+
+// joinAlike joins the clusters of texts that are near-duplicates. It finds every
+// pair: two sets as alike as that share one of their rarest grams, so that only
+// texts which do are compared (prefix filtering; Chaudhuri et al. 2006, Xiao et
+// al., Efficient similarity joins for near duplicate detection, 2008).
 func (f forest) joinAlike(texts []string) {
-	sets := make([]map[uint64]struct{}, len(texts))
-	holders := map[uint64][]int{}
+	sets, firsts := f.joinEqual(texts)
+	often := map[uint64]int32{}
+	for _, i := range firsts {
+		for _, g := range sets[i] {
+			often[g]++
+		}
+	}
+	holders := map[uint64][]int32{}
+	met := make([]int32, len(texts)) // the last text, plus one, that each was compared with
+	for _, i := range firsts {
+		for _, g := range rarest(sets[i], often) {
+			for _, j := range holders[g] {
+				if met[j] != int32(i)+1 && likelySize(sets[i], sets[j]) && jaccard(sets[i], sets[j]) >= nearThreshold {
+					f.join(i, int(j))
+				}
+				met[j] = int32(i) + 1
+			}
+			holders[g] = append(holders[g], int32(i))
+		}
+	}
+}
+
+// joinEqual joins texts of equal sets, and returns the sets and the first text of
+// each: a thousand copies of one are compared with the rest once.
+func (f forest) joinEqual(texts []string) (sets []grams, firsts []int) {
+	sets = make([]grams, len(texts))
+	seen := map[[sha256.Size]byte]int{}
 	for i, text := range texts {
 		if text == "" {
 			continue
 		}
 		sets[i] = shingles(text)
-		compared := map[int]bool{}
-		for g := range sets[i] {
-			for _, j := range holders[g] {
-				if !compared[j] && jaccard(sets[i], sets[j]) >= nearThreshold {
-					a, b := f.root(i), f.root(j)
-					f[max(a, b)] = min(a, b)
-				}
-				compared[j] = true
-			}
-			holders[g] = append(holders[g], i)
+		var bytes []byte
+		for _, g := range sets[i] {
+			bytes = binary.LittleEndian.AppendUint64(bytes, g)
 		}
+		sum := sha256.Sum256(bytes)
+		if first, ok := seen[sum]; ok {
+			f.join(first, i)
+			continue
+		}
+		seen[sum] = i
+		firsts = append(firsts, i)
 	}
+	return sets, firsts
+}
+
+// likelySize reports whether two sets are near enough in size to be alike.
+func likelySize(a, b grams) bool {
+	small, large := min(len(a), len(b)), max(len(a), len(b))
+	return float64(small) >= nearThreshold*float64(large)
+}
+
+// rarest returns those grams of which a near-duplicate must hold one: so many
+// that what is left is too few to be alike by.
+func rarest(set grams, often map[uint64]int32) grams {
+	n := len(set) - int(math.Ceil(nearThreshold*float64(len(set))-1e-9)) + 1 // less than the error of the arithmetic
+	sorted := slices.Clone(set)
+	slices.SortFunc(sorted, func(a, b uint64) int { return cmp.Or(cmp.Compare(often[a], often[b]), cmp.Compare(a, b)) })
+	return sorted[:n]
 }
