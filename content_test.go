@@ -9,6 +9,7 @@ import (
 	"bbjtune/bbj/generation"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/example"
+	"bbjtune/internal/near"
 	"bbjtune/internal/suite"
 )
 
@@ -82,10 +83,10 @@ func TestNoCaseResemblesAnExample(t *testing.T) {
 	for _, e := range loadExamples(t) {
 		prompt, answer := dataset.Conversation(e, 0)
 		for _, c := range s.Cases {
-			if j := dataset.Similarity(prompt, c.Prompt); j >= nearest {
+			if j := near.Similarity(prompt, c.Prompt); j >= nearest {
 				t.Errorf("the prompt of %s and %s are alike (%.2f)", c.ID, e.Path, j)
 			}
-			if j := dataset.Similarity(answer, c.Reference); j >= nearest {
+			if j := near.Similarity(answer, c.Reference); j >= nearest {
 				t.Errorf("the answers of %s and %s are alike (%.2f)", c.ID, e.Path, j)
 			}
 		}

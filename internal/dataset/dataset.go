@@ -22,6 +22,7 @@ import (
 	"bbjtune/internal/chat"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/near"
 )
 
 // FormatVersion is raised when the same input would give other bytes.
@@ -265,11 +266,15 @@ func firstError(v compile.Verdict) string {
 // dropHeldOut removes the items that resemble a held-out text or contain it, in
 // their code or in a message.
 func (s *Set) dropHeldOut(items []item, held []HeldOut) []item {
-	index := indexed(held)
+	texts := make([]string, len(held))
+	for i, h := range held {
+		texts[i] = h.Text
+	}
+	index := near.NewIndex(texts)
 	return slices.DeleteFunc(items, func(it item) bool {
 		for _, text := range it.comparable() {
-			if how := index.like(text); how != "" {
-				s.Removed = append(s.Removed, Removal{it.source, how})
+			if i, how := index.Find(text); how != near.None {
+				s.Removed = append(s.Removed, Removal{it.source, string(how) + " the evaluation case " + held[i].Name})
 				return true
 			}
 		}
@@ -298,7 +303,7 @@ func split(items []item, o Options) []Side {
 	for i, it := range items {
 		texts[i], prompts[i] = it.compare, it.prompt
 	}
-	cluster := clusters(texts, prompts)
+	cluster := near.Clusters(texts, prompts)
 	sides := make([]Side, len(items))
 	lowest, lowestAt := 2.0, -1
 	train, valid := 0, 0

@@ -335,13 +335,3 @@ func TestImportedRows(t *testing.T) {
 		t.Error("the imported row is not in the set")
 	}
 }
-
-func TestSimilarity(t *testing.T) {
-	a := "print \"a\",b$; for i=1 to 10; next i"
-	if s := dataset.Similarity(a, strings.ToUpper(strings.ReplaceAll(a, " ", "  "))); s != 1 {
-		t.Errorf("case and white space count: %v", s)
-	}
-	if s := dataset.Similarity(a, "something else entirely, with other words in it"); s != 0 {
-		t.Errorf("unrelated texts: %v", s)
-	}
-}

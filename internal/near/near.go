@@ -1,4 +1,9 @@
-package dataset
+// Package near finds texts that resemble each other: near-duplicates by the
+// Jaccard similarity of their 5-grams, and texts that contain another. It finds
+// every pair, not most of them.
+//
+// It must not know what the texts are.
+package near
 
 import (
 	"cmp"
@@ -12,9 +17,9 @@ import (
 	"unicode"
 )
 
-// nearThreshold is the Jaccard similarity of 5-gram sets from which two texts
+// Threshold is the Jaccard similarity of 5-gram sets from which two texts
 // count as near-duplicates.
-const nearThreshold = 0.7
+const Threshold = 0.7
 
 // heldThreshold is the share of a held-out text's 5-grams from which a text
 // that holds them counts as holding the text, whatever stands around it.
@@ -107,51 +112,62 @@ func resemblance(both int, a, b grams) float64 {
 // It says how alike they are as wholes; a text inside a much longer one is not.
 func Similarity(a, b string) float64 { return jaccard(shingles(a), shingles(b)) }
 
-// heldOut finds the held-out texts that share a 5-gram with another.
-type heldOut struct {
-	names   []string
+// Index holds texts with which others are compared, such as held-out ones. It is
+// safe for concurrent use.
+type Index struct {
 	sets    []grams
 	holders map[uint64][]int32
 }
 
-func indexed(held []HeldOut) *heldOut {
-	h := &heldOut{holders: map[uint64][]int32{}}
-	for i, one := range held {
-		h.names, h.sets = append(h.names, one.Name), append(h.sets, shingles(one.Text))
-		for _, g := range h.sets[i] {
-			h.holders[g] = append(h.holders[g], int32(i))
+// NewIndex returns the index of the texts.
+func NewIndex(texts []string) *Index {
+	x := &Index{holders: map[uint64][]int32{}}
+	for i, text := range texts {
+		x.sets = append(x.sets, shingles(text))
+		for _, g := range x.sets[i] {
+			x.holders[g] = append(x.holders[g], int32(i))
 		}
 	}
-	return h
+	return x
 }
 
-// like says in which way a text is like a held-out one, and like which, or "": by
-// their resemblance, or by the share of the held-out one that the text contains
-// (Broder, On the resemblance and containment of documents, 1997).
-func (h *heldOut) like(text string) string {
+// Kinship is how a text is related to one of an index.
+type Kinship string
+
+// The kinds of kinship.
+const (
+	None      Kinship = ""
+	Duplicate Kinship = "near-duplicate of"
+	Container Kinship = "contains"
+)
+
+// Find returns the first text of the index that the text resembles or contains,
+// and which of the two it does (Broder, On the resemblance and containment of
+// documents, 1997).
+func (x *Index) Find(text string) (i int, how Kinship) {
 	mine := shingles(text)
 	shared := map[int32]int{}
 	for _, g := range mine {
-		for _, i := range h.holders[g] {
+		for _, i := range x.holders[g] {
 			shared[i]++
 		}
 	}
 	for _, i := range slices.Sorted(maps.Keys(shared)) {
-		held := h.sets[i]
+		held := x.sets[i]
 		switch both := shared[i]; {
-		case resemblance(both, mine, held) >= nearThreshold:
-			return "near-duplicate of the evaluation case " + h.names[i]
+		case resemblance(both, mine, held) >= Threshold:
+			return int(i), Duplicate
 		case float64(both) >= heldThreshold*float64(len(held)):
-			return "contains the evaluation case " + h.names[i]
+			return int(i), Container
 		}
 	}
-	return ""
+	return 0, None
 }
 
-// clusters joins what is a near-duplicate in one of the views, directly or
+// Clusters joins what is a near-duplicate in one of the views, directly or
 // through others, and returns for each item the index of the first member of its
 // cluster. A view has a text for each item, "" where it says nothing.
-func clusters(views ...[]string) []int {
+func Clusters(views ...[]string) []int {
 	f := make(forest, len(views[0]))
 	for i := range f {
 		f[i] = i
@@ -198,7 +214,7 @@ func (f forest) joinAlike(texts []string) {
 	for _, i := range firsts {
 		for _, g := range rarest(sets[i], often) {
 			for _, j := range holders[g] {
-				if met[j] != int32(i)+1 && likelySize(sets[i], sets[j]) && jaccard(sets[i], sets[j]) >= nearThreshold {
+				if met[j] != int32(i)+1 && likelySize(sets[i], sets[j]) && jaccard(sets[i], sets[j]) >= Threshold {
 					f.join(i, int(j))
 				}
 				met[j] = int32(i) + 1
@@ -236,13 +252,13 @@ func (f forest) joinEqual(texts []string) (sets []grams, firsts []int) {
 // likelySize reports whether two sets are near enough in size to be alike.
 func likelySize(a, b grams) bool {
 	small, large := min(len(a), len(b)), max(len(a), len(b))
-	return float64(small) >= nearThreshold*float64(large)
+	return float64(small) >= Threshold*float64(large)
 }
 
 // rarest returns those grams of which a near-duplicate must hold one: so many
 // that what is left is too few to be alike by.
 func rarest(set grams, often map[uint64]int32) grams {
-	n := len(set) - int(math.Ceil(nearThreshold*float64(len(set))-1e-9)) + 1 // less than the error of the arithmetic
+	n := len(set) - int(math.Ceil(Threshold*float64(len(set))-1e-9)) + 1 // less than the error of the arithmetic
 	sorted := slices.Clone(set)
 	slices.SortFunc(sorted, func(a, b uint64) int { return cmp.Or(cmp.Compare(often[a], often[b]), cmp.Compare(a, b)) })
 	return sorted[:n]

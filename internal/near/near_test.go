@@ -1,4 +1,4 @@
-package dataset
+package near
 
 import (
 	"fmt"
@@ -30,6 +30,16 @@ func alikeTexts(n int, random *rand.Rand) []string {
 	return texts
 }
 
+func TestSimilarity(t *testing.T) {
+	a := "print \"a\",b$; for i=1 to 10; next i"
+	if s := Similarity(a, strings.ToUpper(strings.ReplaceAll(a, " ", "  "))); s != 1 {
+		t.Errorf("case and white space count: %v", s)
+	}
+	if s := Similarity(a, "something else entirely, with other words in it"); s != 0 {
+		t.Errorf("unrelated texts: %v", s)
+	}
+}
+
 // The clusters are those that comparing every pair gives.
 func TestClustersMissNoPair(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 9))
@@ -42,7 +52,7 @@ func TestClustersMissNoPair(t *testing.T) {
 		}
 		for i := range texts {
 			for j := range i {
-				if texts[i] != "" && texts[j] != "" && Similarity(texts[i], texts[j]) >= nearThreshold {
+				if texts[i] != "" && texts[j] != "" && Similarity(texts[i], texts[j]) >= Threshold {
 					want.join(i, j)
 				}
 			}
@@ -50,37 +60,34 @@ func TestClustersMissNoPair(t *testing.T) {
 		for i := range want {
 			want[i] = want.root(i)
 		}
-		if got := clusters(texts); !slices.Equal(got, want) {
+		if got := Clusters(texts); !slices.Equal(got, want) {
 			t.Fatalf("round %d: %v, want %v", round, got, want)
 		}
 	}
 }
 
-// The held-out text that is found is the first that comparing all gives.
-func TestHeldOutIndexMissesNone(t *testing.T) {
+// The text that is found is the first that comparing all gives.
+func TestIndexMissesNone(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 2))
 	texts := alikeTexts(400, random)
-	var held []HeldOut
-	for i, text := range texts[:60] {
-		held = append(held, HeldOut{Name: fmt.Sprint(i), Text: text})
-	}
-	index, found := indexed(held), 0
+	held, found := texts[:60], 0
+	index := NewIndex(held)
 	for _, text := range texts[60:] {
-		want := ""
+		at, want := 0, None
 		mine := shingles(text)
-		for _, h := range held {
-			other := shingles(h.Text)
+		for i, h := range held {
+			other := shingles(h)
 			both := common(mine, other)
-			if want == "" && resemblance(both, mine, other) >= nearThreshold {
-				want = "near-duplicate of the evaluation case " + h.Name
-			} else if want == "" && both > 0 && float64(both) >= heldThreshold*float64(len(other)) {
-				want = "contains the evaluation case " + h.Name
+			if want == None && resemblance(both, mine, other) >= Threshold {
+				at, want = i, Duplicate
+			} else if want == None && both > 0 && float64(both) >= heldThreshold*float64(len(other)) {
+				at, want = i, Container
 			}
 		}
-		if got := index.like(text); got != want {
-			t.Fatalf("%q: %q, want %q", text, got, want)
+		if i, how := index.Find(text); i != at || how != want {
+			t.Fatalf("%q: %s %d, want %s %d", text, how, i, want, at)
 		}
-		if want != "" {
+		if want != None {
 			found++
 		}
 	}
@@ -92,6 +99,6 @@ func TestHeldOutIndexMissesNone(t *testing.T) {
 func BenchmarkClusters(b *testing.B) {
 	texts := alikeTexts(10000, rand.New(rand.NewPCG(1, 1)))
 	for b.Loop() {
-		clusters(texts)
+		Clusters(texts)
 	}
 }
