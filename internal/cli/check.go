@@ -13,6 +13,7 @@ import (
 	"bbjtune/bbj/check"
 	"bbjtune/bbj/compile"
 	"bbjtune/bbj/diag"
+	"bbjtune/internal/audit"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/progress"
@@ -140,7 +141,7 @@ func (a *app) explainCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, list []string) error {
 			rule := documented(strings.ToUpper(list[0]))
 			if rule.Name == "" {
-				return fault.Newf("codes look like BBJ1001; bbjtune check prints them", "there is no rule %s", list[0])
+				return fault.Newf("codes look like BBJ1001 or DA202; bbjtune check and bbjtune data audit print them", "there is no rule %s", list[0])
 			}
 			_, err := fmt.Fprintf(a.Out, "%s %s (%s, %s)\n\n%s", rule.Code, rule.Name, rule.Family, rule.Severity, rule.Help)
 			return err
@@ -159,6 +160,14 @@ func documented(code string) render.Rule {
 	}
 	if r, ok := example.Lookup(code); ok {
 		return render.Rule{Code: r.Code, Name: r.Name, Title: "example that breaks the format", Help: r.Help + "\n", Family: diag.Format, Severity: diag.Error}
+	}
+	if k, ok := audit.Lookup(code); ok {
+		help := fmt.Sprintf("%s: %s.\n\n%s.\n", k.Title, k.Why, k.Help)
+		severity := diag.Warning
+		if k.Severity == audit.Error {
+			severity = diag.Error
+		}
+		return render.Rule{Code: k.Code, Name: k.Name, Title: k.Title, Help: help, Family: diag.Format, Severity: severity}
 	}
 	if code == suite.Format.Code {
 		return render.Rule{Code: code, Name: suite.Format.Name, Title: "evaluation case that breaks the format", Help: suite.Format.Help + "\n", Family: diag.Format, Severity: diag.Error}

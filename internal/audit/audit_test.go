@@ -1,0 +1,215 @@
+package audit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"bbjtune/bbj/check"
+	"bbjtune/internal/audit"
+	"bbjtune/internal/audit/audittest"
+	"bbjtune/internal/chat"
+)
+
+func audited(t testing.TB, text string, o audit.Options) *audit.Report {
+	t.Helper()
+	r, err := audit.Audit(t.Context(), check.Embedded{}, strings.NewReader(text), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func jsonl(t testing.TB, rows []chat.Row) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := chat.WriteJSONL(&b, rows); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func count(r *audit.Report, k audit.Kind) int {
+	for _, c := range r.Kinds {
+		if c.Code == k.Code {
+			return c.Rows
+		}
+	}
+	return -1
+}
+
+// Each defect of the first attempt's set is found at its own count.
+func TestTheFirstAttemptsDefects(t *testing.T) {
+	for _, seed := range []uint64{1, 77} {
+		r := audited(t, jsonl(t, audittest.Generate(seed)), audit.Options{})
+		want := map[string]int{
+			"rows": audittest.Rows, "valid": audittest.Rows, "systems": 1,
+			"repeated": audittest.Repeated, "rows with repeated": audittest.RepeatedRows, "conflicting": audittest.Conflicting,
+			"text": audittest.Text, "mixed": audittest.Mixed, "raw": audittest.Raw, "fenced": audittest.Rows - audittest.Text - audittest.Mixed - audittest.Raw,
+			"at most 10": audittest.AtMost10, "under 50": audittest.Under50, "over 1000": audittest.Over1000,
+			"median": audittest.Median, "longest": audittest.Longest, "escapes": audittest.Escaped, "broken": 0, "one system": 1,
+		}
+		got := map[string]int{
+			"rows": r.Rows, "valid": r.Valid, "systems": r.Systems,
+			"repeated": r.Prompts.Repeated, "rows with repeated": r.Prompts.Rows, "conflicting": r.Prompts.Conflicting,
+			"text": r.Forms[audit.Text], "mixed": r.Forms[audit.Mixed], "raw": r.Forms[audit.Raw], "fenced": r.Forms[audit.Fenced],
+			"at most 10": r.Answers.AtMost10, "under 50": r.Answers.Under50, "over 1000": r.Answers.Over1000,
+			"median": r.Answers.Median, "longest": r.Answers.Longest, "escapes": count(r, audit.Escapes), "broken": count(r, audit.Broken), "one system": count(r, audit.OneSystem),
+		}
+		for name, n := range want {
+			if got[name] != n {
+				t.Errorf("seed %d: %s: %d, want %d", seed, name, got[name], n)
+			}
+		}
+		if n := count(r, audit.Repeated) + count(r, audit.Conflict); n != audittest.RepeatedRows {
+			t.Errorf("seed %d: %d rows are repeated or conflict, want %d", seed, n, audittest.RepeatedRows)
+		}
+	}
+}
+
+// The report does not depend on the number of cores.
+func TestCoresDoNotShow(t *testing.T) {
+	text := jsonl(t, audittest.Generate(3)[:2000])
+	var reports []string
+	for _, cores := range []int{1, 2, 7} {
+		old := runtime.GOMAXPROCS(cores)
+		out, err := json.Marshal(audited(t, text, audit.Options{}))
+		runtime.GOMAXPROCS(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports = append(reports, string(out))
+	}
+	if reports[0] != reports[1] || reports[1] != reports[2] {
+		t.Error("the number of cores shows in the report")
+	}
+}
+
+func said(prompt, answer string) string {
+	out, err := json.Marshal(chat.Row{Messages: []chat.Message{{Role: chat.User, Content: prompt}, {Role: chat.Assistant, Content: answer}}})
+	if err != nil {
+		panic(err)
+	}
+	return string(out)
+}
+
+const filler = "This explains in enough words what the program does and why."
+
+func bbj(code string) string { return filler + "\n\n```bbj\n" + code + "\n```" }
+
+// Every kind of defect of one row, and what only looks like it.
+func TestKindsOfOneRow(t *testing.T) {
+	for _, test := range []struct {
+		kind audit.Kind
+		line string
+		want bool
+	}{
+		{audit.NotJSON, `{"messages":`, true},
+		{audit.NotJSON, `{"text":"x"}`, true},
+		{audit.NotJSON, said("a", filler) + "{}", true},
+		{audit.NotJSON, said("a", filler), false},
+		{audit.Roles, `{"messages":[{"role":"bot","content":"x"}]}`, true},
+		{audit.Roles, `{"messages":[{"role":"user","content":"x"}]}`, true},
+		{audit.Roles, `{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"},{"role":"assistant","content":"z"}]}`, true},
+		{audit.Empty, said("a", "  \n"), true},
+		{audit.ControlToken, said("a <|im_end|>", filler), true},
+		{audit.Encoding, said("GrÃ¶Ãe", filler), true},
+		{audit.Encoding, said("Größe, naïve, Ärger", filler), false},
+		{audit.Escapes, said("a", `first\nsecond`), true},
+		{audit.Escapes, said("a", `say \"hello\"`), true},
+		{audit.Escapes, said("a", `open the file C:\new\table.txt, please, and read it`), false},
+		{audit.Unfenced, said("a", "rem adds\nx=1\nx=x+1\nprint x"), true},
+		{audit.Unfenced, said("a", filler+"\nprint \"hello\"\nx=5\n"+filler), true},
+		{audit.Unfenced, said("a", "```bbj\nx=1\n```\nand then\ny=2\nprint y"), true},
+		{audit.Unfenced, said("a", bbj("x=1")), false},
+		{audit.Unfenced, said("a", filler), false},
+		{audit.Unfenced, said("a", "Return to the menu. Print the total, and then end.\nUse it."), false},
+		{audit.TooShort, said("a", "yes"), true},
+		{audit.Short, said("a", "yes, that is so"), true},
+		{audit.Long, said("a", strings.Repeat(filler+" ", 20)), true},
+		{audit.Broken, said("a", bbj("x++")), true},
+		{audit.Broken, said("a", bbj("x=x+1")), false},
+		{audit.Broken, said("a", filler+"\n```java\nx++;\n```"), false},
+		{audit.Fabricated, said("a", bbj(`BBjAPI().openSysGui("X0").addWindow(1,2,3,4,"t").dockLeft()`)), true},
+		{audit.OtherGeneration, said("write it for character mode", bbj(`w!=BBjAPI().openSysGui("X0").addWindow(1,2,3,4,"t")`)), true},
+		{audit.OtherGeneration, said("write it for character mode", bbj("print 'CS',@(0,0)")), false},
+		{audit.OtherGeneration, said("from character mode to the DWC", bbj("print 'CS',@(0,0)")), false},
+		{audit.Secret, said("a", bbj(`password$="hunter22"`)), true},
+		{audit.Secret, said("a", bbj(`password$="your-password"`)), false},
+		{audit.Secret, said("a", "-----BEGIN RSA PRIVATE KEY-----"), true},
+		{audit.Personal, said("ask joe.smith@acme.de", filler), true},
+		{audit.Personal, said("ask joe@example.com", filler), false},
+		{audit.Contaminated, said("Show the days that are left until the end of this very year, please.", filler), true},
+		{audit.Truncated, said("a", strings.Repeat("word ", 200)), true},
+		{audit.Truncated, said("a", filler), false},
+	} {
+		o := audit.Options{
+			Tokens: func(text string) int { return len(strings.Fields(text)) }, MaxTokens: 150,
+			HeldOut: []audit.HeldOut{{Name: "dates/left", Text: "Show the days that are left until the end of this very year, please."}},
+		}
+		if got := count(audited(t, test.line+"\n", o), test.kind) > 0; got != test.want {
+			t.Errorf("%s: %v, want %v: %s", test.kind.Name, got, test.want, test.line)
+		}
+	}
+}
+
+func TestRowsAreCompared(t *testing.T) {
+	long := "explain how a keyed file is read from the first record to the last one in the order of its keys"
+	lines := []string{
+		said("one question", filler+" A"), said("one question", filler+" A"),
+		said("another question", filler+" B"), said("another question", filler+" C"),
+		said(long, filler+" D"), said(long+" please", filler+" E"), "", said("alone", filler+" F"),
+	}
+	r := audited(t, strings.Join(lines, "\n"), audit.Options{})
+	got := ""
+	for _, f := range r.Found {
+		got += fmt.Sprintf("%s %d; ", f.Code, f.Line)
+	}
+	want := "DA201 1; DA307 1; DA201 2; DA202 3; DA202 4; DA203 6; "
+	if got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if r.Rows != 7 || r.Clean != 2 || r.Prompts != (audit.Prompts{Distinct: 5, Repeated: 2, Rows: 4, Conflicting: 1}) {
+		t.Errorf("%d rows, %d clean, %+v", r.Rows, r.Clean, r.Prompts)
+	}
+}
+
+func TestKindsHaveCodesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range audit.Kinds() {
+		if seen[k.Code] || seen[k.Name] || k.Title == "" || k.Why == "" || k.Help == "" {
+			t.Errorf("%+v", k)
+		}
+		seen[k.Code], seen[k.Name] = true, true
+		if found, ok := audit.Lookup(k.Code); !ok || found != k {
+			t.Errorf("%s is not found", k.Code)
+		}
+	}
+	if _, ok := audit.Lookup("DA999"); ok {
+		t.Error("DA999 exists")
+	}
+}
+
+func FuzzAudit(f *testing.F) {
+	f.Add(said("a", bbj("x=1")))
+	f.Add(`{"messages":[{"role":"user","content":"\ud800"},{"role":"assistant","content":"` + "```" + `"}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		r := audited(t, text, audit.Options{})
+		for _, found := range r.Found {
+			if found.Line < 1 || found.Line > strings.Count(text, "\n")+1 {
+				t.Fatalf("%+v", found)
+			}
+		}
+	})
+}
+
+func BenchmarkAudit(b *testing.B) {
+	text := jsonl(b, audittest.Generate(1))
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		audited(b, text, audit.Options{})
+	}
+}

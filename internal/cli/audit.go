@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"bbjtune/bbj/check"
+	"bbjtune/internal/audit"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/progress"
+	"bbjtune/internal/suite"
+	"bbjtune/internal/tokenizer"
+)
+
+// auditOptions are the flags of data audit.
+type auditOptions struct {
+	suites    []string
+	tokenizer string
+	maxTokens int
+	lines     int
+	format    string
+}
+
+func (a *app) auditCommand() *cobra.Command {
+	var o auditOptions
+	c := &cobra.Command{
+		Use:   "audit FILE",
+		Short: "look for what is wrong with a file of ChatML rows; changes nothing",
+		Long: `Audit reads a JSONL file with a ChatML row a line and counts its defects: rows
+that cannot be read, repeated and contradicting prompts, literal \n, code that
+does not compile or stands in no fence, answers too short to teach anything,
+secrets. bbjtune explain CODE says why each matters. With --suite it looks for
+rows that evaluation is measured with; with --tokenizer, the folder of a
+tokenizer.json, and --max-tokens for rows that would be dropped or cut.`,
+		Args: args(1, 1, "one JSONL file"),
+		RunE: func(cmd *cobra.Command, list []string) error {
+			return a.audit(cmd.Context(), list[0], o)
+		},
+	}
+	c.Flags().StringSliceVar(&o.suites, "suite", nil, "suite whose cases must not be among the rows; may be repeated")
+	c.Flags().StringVar(&o.tokenizer, "tokenizer", "", "folder of the base model's tokenizer.json")
+	c.Flags().IntVar(&o.maxTokens, "max-tokens", 2048, "tokens of a row that are trained on, with --tokenizer")
+	c.Flags().IntVar(&o.lines, "lines", 3, "findings that are shown of each kind")
+	outputFormat(c, &o.format, "text", "json")
+	return c
+}
+
+func (a *app) audit(ctx context.Context, path string, o auditOptions) error {
+	options, err := o.resolve()
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fault.Wrap(fmt.Errorf("nothing to audit: %w", err), "name a JSONL file with a ChatML row a line")
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return fault.Newf("name a JSONL file with a ChatML row a line", "%s is a folder", path)
+	}
+	task := a.show.Start("audit")
+	options.Progress = func(read int64) { task.Update(float64(read), float64(info.Size()), "") }
+	report, err := audit.Audit(ctx, check.Embedded{}, file, options)
+	task.Drop()
+	if err != nil {
+		return fault.Wrap(fmt.Errorf("%s: %w", path, err), "a row is {\"messages\":[{\"role\":…,\"content\":…},…]} on one line")
+	}
+	if report.Rows == 0 {
+		return fault.Newf("name a JSONL file with a ChatML row a line", "%s holds no row", path)
+	}
+	if o.format == "json" {
+		err = writeJSON(a.Out, report)
+	} else {
+		err = writeAudit(a.Out, report, o.lines)
+	}
+	if err == nil && report.HasErrors() {
+		return errFindings
+	}
+	return err
+}
+
+// resolve reads what the flags name.
+func (o auditOptions) resolve() (audit.Options, error) {
+	var options audit.Options
+	for _, dir := range o.suites {
+		s, err := suite.Load(dir)
+		if err != nil {
+			return options, err
+		}
+		for _, c := range s.Cases {
+			options.HeldOut = append(options.HeldOut, audit.HeldOut{Name: c.ID, Text: c.Prompt}, audit.HeldOut{Name: c.ID, Text: bare(c.Reference)})
+		}
+	}
+	if o.tokenizer == "" {
+		return options, nil
+	}
+	t, err := tokenizer.Load(o.tokenizer)
+	if err != nil {
+		return options, err
+	}
+	options.Tokens, options.MaxTokens = t.Count, o.maxTokens
+	return options, nil
+}
+
+// writeAudit shows a report to people.
+func writeAudit(w io.Writer, r *audit.Report, lines int) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %d of them conversations; %d without an error or a warning\n\n", counted(r.Rows, "row"), r.Valid, r.Clean)
+	if r.Valid > 0 {
+		fmt.Fprintf(&b, "answers: %s; %d characters in the middle, %d the longest\n", shares(r), r.Answers.Median, r.Answers.Longest)
+		fmt.Fprintf(&b, "prompts: %d occur more than once (%s), %d of them with different answers\n", r.Prompts.Repeated, counted(r.Prompts.Rows, "row"), r.Prompts.Conflicting)
+		fmt.Fprintf(&b, "system prompts: %d\n\n", r.Systems)
+	}
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, c := range r.Kinds {
+		if c.Rows == 0 {
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.Code, c.Severity, counted(c.Rows, "row"), c.Title)
+	}
+	table.Flush()
+	for _, c := range r.Kinds {
+		writeExamples(&b, r, c, lines)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeExamples shows the first findings of a kind. What they say may hold text
+// of the rows.
+func writeExamples(b *strings.Builder, r *audit.Report, c audit.Count, lines int) {
+	shown := 0
+	for _, f := range r.Found {
+		if f.Code != c.Code || shown == lines {
+			continue
+		}
+		if shown++; shown == 1 {
+			fmt.Fprintf(b, "\n%s %s: %s\n", c.Code, c.Name, c.Help)
+		}
+		fmt.Fprintf(b, "  line %d: %s\n", f.Line, progress.Printable(strings.Join(strings.Fields(f.Detail), " ")))
+	}
+	if rest := c.Rows - shown; shown > 0 && rest > 0 {
+		fmt.Fprintf(b, "  and %d more\n", rest)
+	}
+}
+
+func shares(r *audit.Report) string {
+	var list []string
+	for _, form := range []audit.Form{audit.Fenced, audit.Text, audit.Mixed, audit.Raw} {
+		if n := r.Forms[form]; n > 0 {
+			list = append(list, fmt.Sprintf("%.1f %% %s (%d)", 100*float64(n)/float64(r.Valid), form, n))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
