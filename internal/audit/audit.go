@@ -213,7 +213,9 @@ func compareRows(rows []row) {
 		}
 	}
 	if len(systems) == 1 && valid > 1 {
-		rows[slices.IndexFunc(rows, func(r row) bool { return r.valid })].find(OneSystem, "%d rows", valid)
+		if i := slices.IndexFunc(rows, func(r row) bool { return r.valid && r.hasSystem }); i >= 0 {
+			rows[i].find(OneSystem, "%d rows", valid)
+		}
 	}
 }
 

@@ -77,7 +77,9 @@ func summarize(rows []row) *Report {
 		}
 		r.Valid++
 		prompts[one.prompt]++
-		systems[one.system] = true
+		if one.hasSystem {
+			systems[one.system] = true
+		}
 		r.Forms[one.form]++
 		lengths = append(lengths, one.chars)
 	}

@@ -39,6 +39,7 @@ type row struct {
 	valid          bool
 	prompt, answer sum
 	system         sum
+	hasSystem      bool
 	question       string // the prompt's text
 	form           Form
 	chars          int // of the answer
@@ -65,7 +66,7 @@ func (a *auditor) look(number int, line []byte) row {
 		a.message(&r, m)
 		switch m.Role {
 		case chat.System:
-			r.system = sumOf(m.Content)
+			r.system, r.hasSystem = sumOf(m.Content), true
 		case chat.User:
 			prompt = append(prompt, m.Content)
 		case chat.Assistant:
