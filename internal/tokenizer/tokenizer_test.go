@@ -3,7 +3,6 @@ package tokenizer_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -150,7 +149,7 @@ func FuzzEncode(f *testing.F) {
 			want = string([]rune(text))
 		}
 		if got := strings.Join(pieces(t, tok, text), ""); got != want {
-			t.Fatal(fmt.Sprintf("%q became %q", text, got))
+			t.Fatalf("%q became %q", text, got)
 		}
 	})
 }
