@@ -41,7 +41,7 @@ test-cross:
 
 # The training worker, in the environment that the program makes.
 test-worker: build
-	tools="$$(dirname "$$($(BIN) env --tools)")" && cd worker && "$$tools/ruff" check . ../bench && "$$tools/ruff" format --check . ../bench && "$$tools/mypy" *.py ../bench/*.py
+	tools="$$(dirname "$$($(BIN) env --tools)")" && cd worker && "$$tools/ruff" check . ../bench ../internal/tokenizer && "$$tools/ruff" format --check . ../bench ../internal/tokenizer && "$$tools/mypy" *.py ../bench/*.py
 	python="$$($(BIN) env)" && cd worker && "$$python" -B -m unittest
 
 bench:

@@ -17,8 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "worker"))
 
-from encode import encode_chat  # noqa: E402
 from transformers import PreTrainedTokenizerFast  # noqa: E402
+
+from encode import encode_chat  # noqa: E402
 
 # BBj's words, and words of other languages that are as long.
 BBJ = (

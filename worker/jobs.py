@@ -20,11 +20,6 @@ class BadInput(Exception):
         self.hint = hint
 
 
-def first_line(error: BaseException) -> str:
-    """What an error of a library says, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 class NanLoss(Exception):
     """Loss or weights are no longer finite."""
 
