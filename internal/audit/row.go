@@ -55,7 +55,7 @@ func (r *row) find(k Kind, detail string, args ...any) {
 // look reads one line.
 func (a *auditor) look(number int, line []byte) row {
 	r := row{line: number}
-	messages, kind, problem := parse(line)
+	messages, kind, problem := ParseRow(line)
 	if problem != "" {
 		r.find(kind, "%s", problem)
 		return r
@@ -83,8 +83,8 @@ func (a *auditor) look(number int, line []byte) row {
 
 func plainEnds(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
-// parse reads a row, or says what kind of row it is not.
-func parse(line []byte) (messages []chat.Message, kind Kind, problem string) {
+// ParseRow reads a row, or says what kind of row it is not.
+func ParseRow(line []byte) (messages []chat.Message, kind Kind, problem string) {
 	var raw struct {
 		Messages *[]chat.Message `json:"messages"`
 	}
@@ -125,7 +125,7 @@ func (a *auditor) message(r *row, m chat.Message) {
 	if token := chat.ControlToken(m.Content); token != "" {
 		r.find(ControlToken, "%s in the %s's message", token, m.Role)
 	}
-	if found := mojibake(m.Content); found != "" {
+	if found := Misread(m.Content); found != "" {
 		r.find(Encoding, "%q in the %s's message", found, m.Role)
 	}
 	if m.Role == chat.System {
@@ -134,7 +134,7 @@ func (a *auditor) message(r *row, m chat.Message) {
 	if found := spelledEscape(m.Content); found != "" {
 		r.find(Escapes, "%s in the %s's message", found, m.Role)
 	}
-	if secretIn(m.Content) {
+	if HasSecret(m.Content) {
 		r.find(Secret, "in the %s's message", m.Role)
 	}
 	if personIn(m.Content) {
@@ -153,7 +153,7 @@ func (a *auditor) answer(r *row, text string) {
 	case r.chars > 1000:
 		r.find(Long, "%d characters", r.chars)
 	}
-	r.form = formOf(text)
+	r.form = FormOf(text)
 	if r.form == Raw || r.form == Mixed {
 		r.find(Unfenced, "%s", r.form)
 	}
@@ -198,7 +198,7 @@ func (r *row) judge(verdicts []compile.Verdict) {
 	for i, v := range verdicts {
 		switch {
 		case !v.OK:
-			r.find(Broken, "%s", first(v.Diagnostics, diag.Syntax))
+			r.find(Broken, "%s", FirstError(v))
 		case diag.HasErrors(v.Diagnostics, diag.API):
 			r.find(Fabricated, "%s", first(v.Diagnostics, diag.API))
 		}
@@ -209,6 +209,9 @@ func (r *row) judge(verdicts []compile.Verdict) {
 	}
 	r.code = nil
 }
+
+// FirstError says for what the compiler rejects a program.
+func FirstError(v compile.Verdict) string { return first(v.Diagnostics, diag.Syntax) }
 
 func first(list []diag.Diagnostic, family diag.Family) string {
 	for _, d := range list {

@@ -21,9 +21,9 @@ const (
 	Raw    Form = "raw"    // code alone, without a fence
 )
 
-// formOf tells the form of an answer. A line counts as code when it is a BBj
+// FormOf tells the form of an answer. A line counts as code when it is a BBj
 // statement that prose is not: a compiler would take it.
-func formOf(text string) Form {
+func FormOf(text string) Form {
 	a := answer.Extract(text)
 	code, prose := 0, 0
 	outside := text
@@ -33,7 +33,7 @@ func formOf(text string) Form {
 	for line := range strings.Lines(outside) {
 		switch line = strings.TrimSpace(line); {
 		case line == "":
-		case isCode(line):
+		case IsCode(line):
 			code++
 		default:
 			prose++
@@ -53,8 +53,8 @@ func formOf(text string) Form {
 // codeSigns tell a statement from a sentence that parses.
 var codeSigns = regexp.MustCompile(`[=$!#"()\[\]]|^\d+ |^(?i:rem|end|endif|wend|next|swend|return|release|process_events|methodend|classend|fnend)\b`)
 
-// isCode reports whether a line, for itself, is a statement or a label.
-func isCode(line string) bool {
+// IsCode reports whether a line, for itself, is a statement or a label.
+func IsCode(line string) bool {
 	if !codeSigns.MatchString(line) || strings.HasSuffix(line, ".") && !strings.HasSuffix(line, `".`) {
 		return false
 	}
@@ -62,6 +62,12 @@ func isCode(line string) bool {
 		return true
 	}
 	return compiles(line) && !strings.HasSuffix(line, ":")
+}
+
+// ContinuesCode reports whether a line after code belongs to it: a compiler would
+// take it, though it may read like a sentence, as PRINT X does.
+func ContinuesCode(line string) bool {
+	return IsCode(line) || compiles(line) && !strings.ContainsAny(line[len(line)-1:], ".:")
 }
 
 // heads begin what spans several lines and does not parse alone.
@@ -79,11 +85,27 @@ var (
 // spelledEscape is the first \n, \t or \" that is not part of a path.
 func spelledEscape(text string) string { return escapes.FindString(paths.ReplaceAllString(text, "")) }
 
+// Unescape puts the characters themselves where a text spells out \n, \t or \",
+// but for those in paths.
+func Unescape(text string) string {
+	var b strings.Builder
+	start := 0
+	for _, path := range paths.FindAllStringIndex(text, -1) {
+		b.WriteString(unescaped.Replace(text[start:path[0]]))
+		b.WriteString(text[path[0]:path[1]])
+		start = path[1]
+	}
+	b.WriteString(unescaped.Replace(text[start:]))
+	return b.String()
+}
+
+var unescaped = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\"`, `"`)
+
 var misread = regexp.MustCompile("Ã[\u0080-\u00BF]|â€[\u0080-\u00FF™œ\u009d]|Â[\u00A0-\u00BF]|\uFFFD")
 
-// mojibake is the first place where UTF-8 was read as Latin-1, or a byte as
+// Misread is the first place where UTF-8 was read as Latin-1, or a byte as
 // nothing.
-func mojibake(text string) string { return misread.FindString(text) }
+func Misread(text string) string { return misread.FindString(text) }
 
 var secrets = []*regexp.Regexp{
 	regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`),
@@ -96,8 +118,8 @@ var secrets = []*regexp.Regexp{
 // placeholder is what stands for a password that nobody has.
 var placeholder = regexp.MustCompile(`(?i)"(?:your|my)?[-_ ]?(?:password|secret|change[-_ ]?me|x+|\*+|<[^>]*>|\.\.\.|key|api[-_]?key)[-_ ]?(?:here)?"`)
 
-// secretIn reports whether a text holds what looks like a key or a password.
-func secretIn(text string) bool {
+// HasSecret reports whether a text holds what looks like a key or a password.
+func HasSecret(text string) bool {
 	for _, s := range secrets {
 		if found := s.FindString(text); found != "" && !placeholder.MatchString(found) {
 			return true

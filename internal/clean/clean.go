@@ -1,0 +1,288 @@
+// Package clean mends a set of ChatML rows by named steps, each of which can be
+// left out: it repairs text that says the same afterwards, and sets rows aside
+// that it cannot repair. Nothing is lost: rows in are rows kept and rows removed,
+// and every change is on record with what was there before. Cleaning what is
+// clean changes nothing.
+//
+// It must not know files, or how what it did is shown.
+package clean
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bbjtune/bbj/compile"
+	"bbjtune/internal/answer"
+	"bbjtune/internal/audit"
+	"bbjtune/internal/chat"
+	"bbjtune/internal/near"
+)
+
+// Options say what is held against the rows, and which steps are left out.
+type Options struct {
+	Skip    []string // names of steps
+	HeldOut []audit.HeldOut
+}
+
+// Removed is a line that was set aside.
+type Removed struct {
+	Line   int    `json:"line"`
+	Step   string `json:"step"`
+	Reason string `json:"reason"`
+	Row    string `json:"row"` // the line as it was
+}
+
+// Changed is a message that a step repaired.
+type Changed struct {
+	Line    int       `json:"line"`
+	Step    string    `json:"step"`
+	Message int       `json:"message"` // of the row, from 1
+	Role    chat.Role `json:"role"`
+	Before  string    `json:"before"`
+	After   string    `json:"after"`
+}
+
+// Result is what became of a set. Lines counts those that are not blank: they
+// are the rows kept and the rows removed.
+type Result struct {
+	Lines   int
+	Kept    []chat.Row
+	Removed []Removed
+	Changed []Changed
+}
+
+// item is a line under way.
+type item struct {
+	line    int
+	text    string // as it was
+	row     chat.Row
+	removed bool
+	broken  string // why its code does not compile
+}
+
+type cleaner struct {
+	options Options
+	result  Result
+	items   []*item
+}
+
+// Clean mends the rows of a JSONL text.
+func Clean(ctx context.Context, engine compile.Engine, text []byte, o Options) (*Result, error) {
+	c := &cleaner{options: o}
+	c.parse(text)
+	c.repair()
+	if err := c.compile(ctx, engine); err != nil {
+		return nil, err
+	}
+	c.setAside()
+	c.compare()
+	for _, it := range c.items {
+		if !it.removed {
+			c.result.Kept = append(c.result.Kept, it.row)
+		}
+	}
+	slices.SortStableFunc(c.result.Removed, func(a, b Removed) int { return a.Line - b.Line })
+	return &c.result, nil
+}
+
+func (c *cleaner) does(s Step) bool { return !slices.Contains(c.options.Skip, s.Name) }
+
+func (c *cleaner) remove(it *item, s Step, reason string, args ...any) {
+	it.removed = true
+	c.result.Removed = append(c.result.Removed, Removed{it.line, s.Name, fmt.Sprintf(reason, args...), it.text})
+}
+
+// parse reads the lines. What is no conversation cannot be kept, even where the
+// step is left out of the rest.
+func (c *cleaner) parse(text []byte) {
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		trimmed := bytes.TrimSpace(line)
+		if len(trimmed) == 0 {
+			continue
+		}
+		c.result.Lines++
+		it := &item{line: number, text: string(trimmed)}
+		messages, kind, problem := audit.ParseRow(trimmed)
+		if problem != "" {
+			c.remove(it, Parse, "%s: %s", kind.Title, problem)
+			continue
+		}
+		it.row.Messages = messages
+		c.items = append(c.items, it)
+		for _, m := range messages {
+			if token := chat.ControlToken(m.Content); token != "" && c.does(Parse) && !it.removed {
+				c.remove(it, Parse, "spells out the chat token %s", token)
+			}
+		}
+	}
+}
+
+func (c *cleaner) repair() {
+	for _, it := range c.items {
+		if it.removed {
+			continue
+		}
+		for i := range it.row.Messages {
+			c.mend(it, i)
+		}
+	}
+}
+
+// mend applies every repair to a message. One that leaves nothing of it is none.
+func (c *cleaner) mend(it *item, i int) {
+	m := &it.row.Messages[i]
+	for _, r := range repairs {
+		if !c.does(r.step) {
+			continue
+		}
+		after := r.repair(*m)
+		if after == m.Content || strings.TrimSpace(after) == "" {
+			continue
+		}
+		c.result.Changed = append(c.result.Changed, Changed{it.line, r.step.Name, i + 1, m.Role, m.Content, after})
+		m.Content = after
+	}
+}
+
+// compile asks the engine about all BBj in answers at once.
+func (c *cleaner) compile(ctx context.Context, engine compile.Engine) error {
+	var sources []compile.Source
+	var owners []*item
+	for _, it := range c.items {
+		if it.removed {
+			continue
+		}
+		for _, code := range answer.Marked(said(it.row, chat.Assistant)) {
+			sources = append(sources, compile.Source{Name: fmt.Sprintf("line %d", it.line), Text: []byte(code)})
+			owners = append(owners, it)
+		}
+	}
+	verdicts, err := engine.Compile(ctx, sources)
+	if err != nil {
+		return err
+	}
+	for i, v := range verdicts {
+		if !v.OK && owners[i].broken == "" {
+			owners[i].broken = audit.FirstError(v)
+		}
+	}
+	return nil
+}
+
+// said joins what one side of a conversation says.
+func said(row chat.Row, role chat.Role) string {
+	var parts []string
+	for _, m := range row.Messages {
+		if m.Role == role {
+			parts = append(parts, m.Content)
+		}
+	}
+	return strings.Join(parts, "\n\n")
+}
+
+// setAside removes the rows that no repair helps.
+func (c *cleaner) setAside() {
+	texts := make([]string, len(c.options.HeldOut))
+	for i, h := range c.options.HeldOut {
+		texts[i] = h.Text
+	}
+	held := near.NewIndex(texts)
+	for _, it := range c.items {
+		if it.removed {
+			continue
+		}
+		text := said(it.row, chat.Assistant)
+		switch {
+		case c.does(Short) && len([]rune(text)) <= 10:
+			c.remove(it, Short, "an answer of %d characters", len([]rune(text)))
+		case c.does(Secrets) && slices.ContainsFunc(it.row.Messages, func(m chat.Message) bool { return audit.HasSecret(m.Content) }):
+			c.remove(it, Secrets, "what looks like a key or a password")
+		case c.does(HoldOut):
+			c.holdOut(it, held, text)
+		}
+	}
+}
+
+func (c *cleaner) holdOut(it *item, held *near.Index, text string) {
+	for _, part := range append([]string{said(it.row, chat.User), text}, answer.Marked(text)...) {
+		if i, how := held.Find(part); how != near.None {
+			c.remove(it, HoldOut, "%s the evaluation case %s", how, c.options.HeldOut[i].Name)
+			return
+		}
+	}
+}
+
+// compare settles rows with the same prompt, and then what does not compile: a
+// row that does not is no reason to lose one that does.
+func (c *cleaner) compare() {
+	groups := map[string][]*item{}
+	var order []string
+	for _, it := range c.items {
+		if it.removed {
+			continue
+		}
+		prompt := strings.TrimSpace(said(it.row, chat.User))
+		if groups[prompt] == nil {
+			order = append(order, prompt)
+		}
+		groups[prompt] = append(groups[prompt], it)
+	}
+	for _, prompt := range order {
+		c.settle(groups[prompt])
+	}
+}
+
+// settle decides among rows with the same prompt.
+func (c *cleaner) settle(group []*item) {
+	byAnswer := map[string][]*item{}
+	var answers []string
+	for _, it := range group {
+		text := strings.TrimSpace(said(it.row, chat.Assistant))
+		if byAnswer[text] == nil {
+			answers = append(answers, text)
+		} else if c.does(Duplicates) {
+			c.remove(it, Duplicates, "as line %d", byAnswer[text][0].line)
+			continue
+		}
+		byAnswer[text] = append(byAnswer[text], it)
+	}
+	if len(answers) > 1 && c.does(Conflicts) {
+		c.resolve(answers, byAnswer)
+	}
+	for _, it := range group {
+		if !it.removed && it.broken != "" && c.does(Compile) {
+			c.remove(it, Compile, "%s", it.broken)
+		}
+	}
+}
+
+// resolve keeps the one answer with code that compiles. Where there is none, or
+// more than one, people must choose: all are set aside.
+func (c *cleaner) resolve(answers []string, byAnswer map[string][]*item) {
+	good := ""
+	for _, text := range answers {
+		if byAnswer[text][0].broken != "" || len(answer.Marked(text)) == 0 {
+			continue
+		}
+		if good != "" {
+			good = ""
+			break
+		}
+		good = text
+	}
+	for _, text := range answers {
+		for _, it := range byAnswer[text] {
+			switch {
+			case good == "":
+				c.remove(it, Conflicts, "%d different answers to the same prompt, for people to choose from", len(answers))
+			case text != good:
+				c.remove(it, Conflicts, "line %d has the same prompt and code that compiles", byAnswer[good][0].line)
+			}
+		}
+	}
+}

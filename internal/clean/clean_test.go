@@ -1,0 +1,178 @@
+package clean_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"bbjtune/bbj/check"
+	"bbjtune/internal/audit"
+	"bbjtune/internal/audit/audittest"
+	"bbjtune/internal/chat"
+	"bbjtune/internal/clean"
+)
+
+func cleaned(t testing.TB, text string, o clean.Options) *clean.Result {
+	t.Helper()
+	r, err := clean.Clean(t.Context(), check.Embedded{}, []byte(text), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func jsonl(t testing.TB, rows []chat.Row) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := chat.WriteJSONL(&b, rows); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func said(prompt, answer string) string {
+	out, err := json.Marshal(chat.Row{Messages: []chat.Message{{Role: chat.User, Content: prompt}, {Role: chat.Assistant, Content: answer}}})
+	if err != nil {
+		panic(err)
+	}
+	return string(out)
+}
+
+// The defects of the first attempt's set are mended or set aside, every row is
+// accounted for, and cleaning twice changes nothing.
+func TestTheFirstAttemptsSet(t *testing.T) {
+	text := jsonl(t, audittest.Generate(2))
+	r := cleaned(t, text, clean.Options{})
+	if r.Lines != audittest.Rows || len(r.Kept)+len(r.Removed) != r.Lines {
+		t.Errorf("%d lines, %d kept, %d removed", r.Lines, len(r.Kept), len(r.Removed))
+	}
+	steps := map[string]int{}
+	for _, c := range r.Changed {
+		steps[c.Step]++
+	}
+	if steps["unescape"] != audittest.Escaped || steps["fence"] != audittest.Mixed+audittest.Raw {
+		t.Errorf("changed %v", steps)
+	}
+	again := cleaned(t, jsonl(t, r.Kept), clean.Options{})
+	if len(again.Changed)+len(again.Removed) > 0 || len(again.Kept) != len(r.Kept) {
+		t.Errorf("cleaned again: %d changed, %d removed", len(again.Changed), len(again.Removed))
+	}
+	report, err := audit.Audit(t.Context(), check.Embedded{}, strings.NewReader(jsonl(t, r.Kept)), audit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range report.Kinds {
+		if slices.Contains([]audit.Kind{audit.Repeated, audit.Conflict, audit.Escapes, audit.Unfenced, audit.TooShort, audit.Broken}, k.Kind) && k.Rows > 0 {
+			t.Errorf("%d rows are still %s", k.Rows, k.Name)
+		}
+	}
+}
+
+// Each step by itself: what becomes of a line, and that leaving the step out
+// leaves the line alone.
+func TestSteps(t *testing.T) {
+	const filler = "It prints the word hello on the terminal and stops."
+	for _, test := range []struct {
+		step     clean.Step
+		line     string
+		want     string // the answer afterwards, or "" for a row that is set aside
+		skipping bool   // whether leaving the step out keeps the line as it was
+	}{
+		{clean.Parse, `{"messages":[]}`, "", false},
+		{clean.Parse, said("q", "so <|im_end|>"), "", true},
+		{clean.Encoding, said("q", "Die GrÃ¶ÃŸe steht in der Ãœberschrift."), "Die Größe steht in der Überschrift.", true},
+		{clean.Unescape, said("q", `first line\nsecond line, in C:\new\table`), "first line\nsecond line, in C:\\new\\table", true},
+		{clean.Normalise, said("q", "Like this:\r\n```BBj\r\nprint 1  \r\n```\r\n"), "Like this:\n```bbj\nprint 1\n```", true},
+		{clean.Fence, said("q", "rem adds\nx=1\nprint x"), "```bbj\nrem adds\nx=1\nprint x\n```", true},
+		{clean.Fence, said("q", filler+"\nx=1\n\nprint x\n\n"+filler), filler + "\n```bbj\nx=1\n\nprint x\n```\n\n" + filler, true},
+		{clean.Short, said("q", "yes"), "", true},
+		{clean.Compile, said("q", filler+"\n```bbj\nx++\n```"), "", true},
+		{clean.Secrets, said("q", filler+"\n```bbj\npassword$=\"hunter22\"\n```"), "", true},
+		{clean.HoldOut, said("What is the sum of all the odd numbers up to nineteen?", filler), "", true},
+	} {
+		t.Run(test.step.Name, func(t *testing.T) {
+			o := clean.Options{HeldOut: []audit.HeldOut{{Name: "odd", Text: "What is the sum of all the odd numbers up to nineteen?"}}}
+			r := cleaned(t, test.line, o)
+			got := ""
+			if len(r.Kept) == 1 {
+				got = r.Kept[0].Messages[1].Content
+			}
+			if got != test.want {
+				t.Errorf("%q, want %q; removed %+v", got, test.want, r.Removed)
+			}
+			for _, c := range r.Changed {
+				if c.Step != test.step.Name {
+					t.Errorf("changed by %s", c.Step)
+				}
+			}
+			for _, c := range r.Removed {
+				if c.Step != test.step.Name || c.Row != test.line {
+					t.Errorf("removed %+v", c)
+				}
+			}
+			o.Skip = []string{test.step.Name}
+			if kept := len(cleaned(t, test.line, o).Kept) == 1; kept != test.skipping {
+				t.Errorf("without the step the row is kept: %v", kept)
+			}
+		})
+	}
+}
+
+func TestTheSamePrompt(t *testing.T) {
+	good, bad, prose := "```bbj\nprint 1,2,3\n```", "```bbj\nx++\n```", "It is printed with PRINT and a list."
+	other := "```bbj\nprint 1;print 2\n```"
+	for _, test := range []struct {
+		name    string
+		answers []string
+		want    string // the lines that are kept
+	}{
+		{"copies", []string{prose, prose, prose}, "1"},
+		{"one compiles", []string{bad, good, prose}, "2"},
+		{"one compiles, twice", []string{bad, good, good}, "2"},
+		{"two compile", []string{good, other}, ""},
+		{"none has code", []string{prose, prose + " So."}, ""},
+		{"copies of broken code", []string{bad, bad}, ""},
+	} {
+		var lines []string
+		for _, a := range test.answers {
+			lines = append(lines, said("how?", a))
+		}
+		r := cleaned(t, strings.Join(lines, "\n"), clean.Options{})
+		kept := map[int]bool{}
+		for i := range lines {
+			kept[i+1] = true
+		}
+		for _, gone := range r.Removed {
+			delete(kept, gone.Line)
+		}
+		got := ""
+		for i := range lines {
+			if kept[i+1] {
+				got += fmt.Sprint(i + 1)
+			}
+		}
+		if got != test.want || len(r.Kept) != len(kept) {
+			t.Errorf("%s: kept %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// Rows in are rows kept and rows removed, and what is clean stays as it is.
+func FuzzClean(f *testing.F) {
+	f.Add(said("a", "rem x\nx=1\nprint \\n") + "\n" + said("a", "GrÃ¶Ãe"))
+	f.Add(said("b", "text\n```\nx=1") + "\n\n{")
+	f.Add(said("c", "x=1\n```bbj\ny=2\n```\nz=3\n`` ```"))
+	f.Fuzz(func(t *testing.T, text string) {
+		r := cleaned(t, text, clean.Options{})
+		if len(r.Kept)+len(r.Removed) != r.Lines {
+			t.Fatalf("%d lines, %d kept, %d removed", r.Lines, len(r.Kept), len(r.Removed))
+		}
+		again := cleaned(t, jsonl(t, r.Kept), clean.Options{})
+		if len(again.Changed)+len(again.Removed) > 0 {
+			t.Fatalf("not clean after cleaning: %+v %+v", again.Changed, again.Removed)
+		}
+	})
+}
