@@ -78,7 +78,7 @@ func compiles(text string) bool {
 }
 
 var (
-	escapes = regexp.MustCompile(`\\[nt"]`)
+	escapes = regexp.MustCompile(`\\+[nt"]`) // escaped once, or several times over
 	paths   = regexp.MustCompile(`[A-Za-z]:\\[^\s"']*|\\\\[\w.$-]+\\[^\s"']*`) // of Windows
 )
 
@@ -91,15 +91,24 @@ func Unescape(text string) string {
 	var b strings.Builder
 	start := 0
 	for _, path := range paths.FindAllStringIndex(text, -1) {
-		b.WriteString(unescaped.Replace(text[start:path[0]]))
+		b.WriteString(escapes.ReplaceAllStringFunc(text[start:path[0]], meant))
 		b.WriteString(text[path[0]:path[1]])
 		start = path[1]
 	}
-	b.WriteString(unescaped.Replace(text[start:]))
+	b.WriteString(escapes.ReplaceAllStringFunc(text[start:], meant))
 	return b.String()
 }
 
-var unescaped = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\"`, `"`)
+// meant is the character that an escape stands for.
+func meant(escape string) string {
+	switch escape[len(escape)-1] {
+	case 'n':
+		return "\n"
+	case 't':
+		return "\t"
+	}
+	return `"`
+}
 
 var misread = regexp.MustCompile("Ã[\u0080-\u00BF]|â€[\u0080-\u00FF™œ\u009d]|Â[\u00A0-\u00BF]|\uFFFD")
 

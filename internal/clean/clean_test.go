@@ -162,10 +162,11 @@ func TestTheSamePrompt(t *testing.T) {
 
 // Rows in are rows kept and rows removed, and what is clean stays as it is.
 func FuzzClean(f *testing.F) {
-	f.Add(said("a", "rem x\nx=1\nprint \\n") + "\n" + said("a", "GrÃ¶Ãe"))
-	f.Add(said("b", "text\n```\nx=1") + "\n\n{")
-	f.Add(said("c", "x=1\n```bbj\ny=2\n```\nz=3\n`` ```"))
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Add("rem x\nx=1\nprint \\n", "GrÃ¶Ãe", "prompt")
+	f.Add("text\n```\nx=1", `a\tb\"c C:\new`, "")
+	f.Add("x=1\n```bbj\ny=2\n```\nz=3\n`` ```", "yes", "q")
+	f.Fuzz(func(t *testing.T, one, two, prompt string) {
+		text := said(prompt, one) + "\n" + said(prompt, two) + "\n" + prompt
 		r := cleaned(t, text, clean.Options{})
 		if len(r.Kept)+len(r.Removed) != r.Lines {
 			t.Fatalf("%d lines, %d kept, %d removed", r.Lines, len(r.Kept), len(r.Removed))
