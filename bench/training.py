@@ -30,7 +30,6 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("attention sdpa", AS_IS, {"attention": "sdpa"}),
     ("fp32", AS_IS, {"precision": "fp32"}),
     ("activation checkpointing", AS_IS, {"gradient_checkpointing": True}),
-    ("one thread", AS_IS, {"threads": 1}),
 ]
 UNTIMED_STEPS = 2
 
