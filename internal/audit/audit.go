@@ -46,6 +46,9 @@ type auditor struct {
 // batchSize is how many lines a worker takes at once.
 const batchSize = 256
 
+// BOM may stand before the first line of a file.
+const BOM = "\ufeff"
+
 // maxLine is the longest line that is read, in bytes: a longer one is no row.
 const maxLine = 16 << 20
 
@@ -139,10 +142,14 @@ func (a *auditor) read(ctx context.Context, file io.Reader, todo chan<- batch) e
 	for scanner.Scan() {
 		number++
 		read += int64(len(scanner.Bytes())) + 1
-		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
+		text := scanner.Bytes()
+		if number == 1 {
+			text = bytes.TrimPrefix(text, []byte(BOM))
+		}
+		if len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}
-		b.lines = append(b.lines, line{number, bytes.Clone(scanner.Bytes())})
+		b.lines = append(b.lines, line{number, bytes.Clone(text)})
 		if len(b.lines) == batchSize {
 			if a.options.Progress != nil {
 				a.options.Progress(read)
@@ -203,8 +210,8 @@ func compareRows(rows []row) {
 		if same[0] == i {
 			first[i] = rows[i].question
 		}
-		if len(same) > 1 {
-			compareAnswers(rows, i, same)
+		if len(same) > 1 && same[0] == i {
+			compareAnswers(rows, same)
 		}
 	}
 	for i, head := range near.Clusters(first) {
@@ -219,17 +226,17 @@ func compareRows(rows []row) {
 	}
 }
 
-// compareAnswers says of a row with a prompt that others have how its answer
-// compares with theirs.
-func compareAnswers(rows []row, i int, same []int) {
-	other := same[0]
-	if other == i {
-		other = same[1]
-	}
-	differ := slices.ContainsFunc(same, func(j int) bool { return rows[j].answer != rows[i].answer })
+// compareAnswers says of rows with the same prompt how their answers compare.
+func compareAnswers(rows []row, same []int) {
 	kind := Repeated
-	if differ {
+	if slices.ContainsFunc(same, func(j int) bool { return rows[j].answer != rows[same[0]].answer }) {
 		kind = Conflict
 	}
-	rows[i].find(kind, "as line %d; %d rows have this prompt", rows[other].line, len(same))
+	for n, i := range same {
+		other := same[0]
+		if n == 0 {
+			other = same[1]
+		}
+		rows[i].find(kind, "as line %d; %d rows have this prompt", rows[other].line, len(same))
+	}
 }

@@ -85,6 +85,9 @@ func plainEnds(text string) string { return strings.ReplaceAll(text, "\r\n", "\n
 
 // ParseRow reads a row, or says what kind of row it is not.
 func ParseRow(line []byte) (messages []chat.Message, kind Kind, problem string) {
+	if !utf8.Valid(line) {
+		return nil, NotJSON, "it is not UTF-8: convert the file from its real encoding"
+	}
 	var raw struct {
 		Messages *[]chat.Message `json:"messages"`
 	}
@@ -100,7 +103,7 @@ func ParseRow(line []byte) (messages []chat.Message, kind Kind, problem string) 
 	}
 	for i, m := range *raw.Messages {
 		if strings.TrimSpace(m.Content) == "" {
-			return nil, Empty, fmt.Sprintf("message %d (%s)", i+1, m.Role)
+			return nil, Empty, fmt.Sprintf("message %d (%q)", i+1, m.Role)
 		}
 	}
 	if err := (chat.Row{Messages: *raw.Messages}).Validate(); err != nil {
@@ -128,10 +131,7 @@ func (a *auditor) message(r *row, m chat.Message) {
 	if found := Misread(m.Content); found != "" {
 		r.find(Encoding, "%q in the %s's message", found, m.Role)
 	}
-	if m.Role == chat.System {
-		return
-	}
-	if found := spelledEscape(m.Content); found != "" {
+	if found := spelledEscape(m.Content); found != "" && m.Role != chat.System {
 		r.find(Escapes, "%s in the %s's message", found, m.Role)
 	}
 	if HasSecret(m.Content) {
@@ -157,12 +157,13 @@ func (a *auditor) answer(r *row, text string) {
 	if r.form == Raw || r.form == Mixed {
 		r.find(Unfenced, "%s", r.form)
 	}
-	code := answer.Marked(text)
+	// The fences of an answer are one program, as they are to evaluation.
+	code := strings.Join(answer.Marked(text), "\n")
 	if r.form == Raw {
-		code = []string{text}
+		code = text
 	}
-	for _, c := range code {
-		r.code = append(r.code, compile.Source{Name: fmt.Sprintf("line %d", r.line), Text: []byte(c)})
+	if code != "" {
+		r.code = append(r.code, compile.Source{Name: fmt.Sprintf("line %d", r.line), Text: []byte(code)})
 	}
 }
 
@@ -203,7 +204,9 @@ func (r *row) judge(verdicts []compile.Verdict) {
 			r.find(Fabricated, "%s", first(v.Diagnostics, diag.API))
 		}
 		written := generation.Of(syntax.Parse(r.code[i].Text)).Written
-		if v.OK && r.asked != "" && written != generation.All && written != r.asked {
+		// The DWC runs what is written for the GUI.
+		fits := written == generation.All || written == r.asked || written == generation.GUI && r.asked == generation.DWC
+		if v.OK && r.asked != "" && !fits {
 			r.find(OtherGeneration, "asked for %s, written for %s", r.asked, written)
 		}
 	}

@@ -10,7 +10,9 @@ package clean
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -49,16 +51,53 @@ type Changed struct {
 // are the rows kept and the rows removed.
 type Result struct {
 	Lines   int
-	Kept    []chat.Row
+	Kept    []Row
 	Removed []Removed
 	Changed []Changed
+}
+
+// Row is a conversation with what else its line says.
+type Row struct {
+	chat.Row
+	Others map[string]json.RawMessage
+}
+
+// MarshalJSON puts the messages first and the other keys after them, in order.
+func (r Row) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(`{"messages":`)
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r.Messages); err != nil {
+		return nil, err
+	}
+	b.Truncate(b.Len() - 1) // the line end
+	for _, key := range slices.Sorted(maps.Keys(r.Others)) {
+		name, err := json.Marshal(key)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, ",%s:%s", name, r.Others[key])
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// others are the keys of a row besides its messages.
+func others(line []byte) map[string]json.RawMessage {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(line, &all) != nil {
+		return nil
+	}
+	maps.DeleteFunc(all, func(key string, _ json.RawMessage) bool { return strings.EqualFold(key, "messages") })
+	return all
 }
 
 // item is a line under way.
 type item struct {
 	line    int
 	text    string // as it was
-	row     chat.Row
+	row     Row
 	removed bool
 	broken  string // why its code does not compile
 }
@@ -99,7 +138,7 @@ func (c *cleaner) remove(it *item, s Step, reason string, args ...any) {
 // step is left out of the rest.
 func (c *cleaner) parse(text []byte) {
 	number := 0
-	for line := range bytes.Lines(text) {
+	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte(audit.BOM))) {
 		number++
 		trimmed := bytes.TrimSpace(line)
 		if len(trimmed) == 0 {
@@ -112,7 +151,7 @@ func (c *cleaner) parse(text []byte) {
 			c.remove(it, Parse, "%s: %s", kind.Title, problem)
 			continue
 		}
-		it.row.Messages = messages
+		it.row.Messages, it.row.Others = messages, others(trimmed)
 		c.items = append(c.items, it)
 		for _, m := range messages {
 			if token := chat.ControlToken(m.Content); token != "" && c.does(Parse) && !it.removed {
@@ -157,8 +196,9 @@ func (c *cleaner) compile(ctx context.Context, engine compile.Engine) error {
 		if it.removed {
 			continue
 		}
-		for _, code := range answer.Marked(said(it.row, chat.Assistant)) {
-			sources = append(sources, compile.Source{Name: fmt.Sprintf("line %d", it.line), Text: []byte(code)})
+		// The fences of an answer are one program, as they are to evaluation.
+		if code := answer.Marked(said(it.row.Row, chat.Assistant)); len(code) > 0 {
+			sources = append(sources, compile.Source{Name: fmt.Sprintf("line %d", it.line), Text: []byte(strings.Join(code, "\n"))})
 			owners = append(owners, it)
 		}
 	}
@@ -196,7 +236,7 @@ func (c *cleaner) setAside() {
 		if it.removed {
 			continue
 		}
-		text := said(it.row, chat.Assistant)
+		text := said(it.row.Row, chat.Assistant)
 		switch {
 		case c.does(Short) && len([]rune(text)) <= 10:
 			c.remove(it, Short, "an answer of %d characters", len([]rune(text)))
@@ -209,7 +249,7 @@ func (c *cleaner) setAside() {
 }
 
 func (c *cleaner) holdOut(it *item, held *near.Index, text string) {
-	for _, part := range append([]string{said(it.row, chat.User), text}, answer.Marked(text)...) {
+	for _, part := range append([]string{said(it.row.Row, chat.User), text}, answer.Marked(text)...) {
 		if i, how := held.Find(part); how != near.None {
 			c.remove(it, HoldOut, "%s the evaluation case %s", how, c.options.HeldOut[i].Name)
 			return
@@ -226,7 +266,7 @@ func (c *cleaner) compare() {
 		if it.removed {
 			continue
 		}
-		prompt := strings.TrimSpace(said(it.row, chat.User))
+		prompt := strings.TrimSpace(said(it.row.Row, chat.User))
 		if groups[prompt] == nil {
 			order = append(order, prompt)
 		}
@@ -242,7 +282,7 @@ func (c *cleaner) settle(group []*item) {
 	byAnswer := map[string][]*item{}
 	var answers []string
 	for _, it := range group {
-		text := strings.TrimSpace(said(it.row, chat.Assistant))
+		text := strings.TrimSpace(said(it.row.Row, chat.Assistant))
 		if byAnswer[text] == nil {
 			answers = append(answers, text)
 		} else if c.does(Duplicates) {

@@ -24,7 +24,7 @@ func cleaned(t testing.TB, text string, o clean.Options) *clean.Result {
 	return r
 }
 
-func jsonl(t testing.TB, rows []chat.Row) string {
+func jsonl[T any](t testing.TB, rows []T) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := chat.WriteJSONL(&b, rows); err != nil {
@@ -118,6 +118,43 @@ func TestSteps(t *testing.T) {
 				t.Errorf("without the step the row is kept: %v", kept)
 			}
 		})
+	}
+}
+
+// What says the same afterwards is repaired; what might not is left to people.
+func TestWhatIsLeftAlone(t *testing.T) {
+	program := "open (1)\"x\"\nloop:\nread (1,end=done)a$\nprint a$\ngoto loop\ndone:\nclose (1)"
+	class := "class public Counter\nfield private BBjNumber n\nmethod public BBjNumber next()\n#n=#n+1\nmethodret #n\nmethodend\nclassend"
+	filler := "It reads a file from the first line to the last one."
+	for name, test := range map[string][2]string{
+		"a label in code":          {filler + "\n" + program, filler + "\n```bbj\n" + program + "\n```"},
+		"a class":                  {filler + "\n" + class, filler + "\n```bbj\n" + class + "\n```"},
+		"code that is broken":      {filler + "\nrem adds\nx=1\nx++\nprint x", filler + "\nrem adds\nx=1\nx++\nprint x"},
+		"two runs of code":         {filler + "\nx=1\n" + filler + "\ny=2", filler + "\nx=1\n" + filler + "\ny=2"},
+		"another fence":            {"~~~bbj\nx=1\n~~~\n" + filler + "\ny=2", "~~~bbj\nx=1\n~~~\n" + filler + "\ny=2"},
+		"a path in a string":       {filler + "\n```bbj\nopen (1)\"data\\names.dat\"\n```", filler + "\n```bbj\nopen (1)\"data\\names.dat\"\n```"},
+		"code in backquotes":       {filler + "\nIn Java it is `\\n` as ever.", filler + "\nIn Java it is `\\n` as ever."},
+		"another language":         {filler + "\n```java\nString a=\"a\\n\";\n```", filler + "\n```java\nString a=\"a\\n\";\n```"},
+		"an answer in one line":    {`Here is one:\n\n` + "```bbj" + `\nprint 1\n` + "```", "Here is one:\n\n```bbj\nprint 1\n```"},
+		"escaped twice, and twice": {`first\\n\\nsecond, and so on`, "first\n\nsecond, and so on"},
+		"carriage returns":         {`first\r\nsecond, and so on`, "first\nsecond, and so on"},
+	} {
+		r := cleaned(t, said("q", test[0]), clean.Options{Skip: []string{"compile"}})
+		if len(r.Kept) != 1 || r.Kept[0].Messages[1].Content != test[1] {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+func TestOtherKeysStay(t *testing.T) {
+	line := `{"id":7,"messages":[{"role":"user","content":"q <b>"},{"role":"assistant","content":"It is closed with CLOSE."}],"source":"a&b"}`
+	got := jsonl(t, cleaned(t, "\ufeff"+line, clean.Options{}).Kept)
+	want := `{"messages":[{"role":"user","content":"q <b>"},{"role":"assistant","content":"It is closed with CLOSE."}],"id":7,"source":"a&b"}` + "\n"
+	if got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if r := cleaned(t, "{\"messages\":[{\"role\":\"user\",\"content\":\"gr\xf6\xdfe\"},{\"role\":\"assistant\",\"content\":\"so\"}]}", clean.Options{}); len(r.Removed) != 1 {
+		t.Errorf("a line that is not UTF-8 is kept: %+v", r)
 	}
 }
 

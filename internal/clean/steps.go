@@ -2,10 +2,12 @@ package clean
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/encoding/charmap"
 
+	"bbjtune/internal/answer"
 	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
 )
@@ -48,7 +50,7 @@ var repairs = []struct {
 		if m.Role == chat.System {
 			return m.Content
 		}
-		return audit.Unescape(m.Content)
+		return unescape(m)
 	}},
 	{Normalise, func(m chat.Message) string { return normalise(m.Content) }},
 	{Fence, func(m chat.Message) string {
@@ -57,6 +59,18 @@ var repairs = []struct {
 		}
 		return fence(m.Content)
 	}},
+}
+
+// unescape keeps a program that compiles as it is rather than break it.
+func unescape(m chat.Message) string {
+	after := audit.Unescape(m.Content)
+	was, is := answer.Marked(m.Content), answer.Marked(after)
+	for i := range min(len(was), len(is)) {
+		if audit.Compiles(was[i]) && !audit.Compiles(is[i]) {
+			return m.Content
+		}
+	}
+	return after
 }
 
 // reread undoes the reading of UTF-8 as Windows-1252 or Latin-1, where all of
@@ -85,57 +99,50 @@ func normalise(text string) string {
 	return mark.ReplaceAllString(strings.Trim(strings.Join(lines, "\n"), "\n"), "${1}bbj")
 }
 
-// fence puts runs of code lines, and what stands between two of them, into fences.
+// fence puts code that stands in no fence into one: all of an answer, or its one
+// run of lines that is a program for itself. Anything else is for people to tell
+// apart.
 func fence(text string) string {
-	form := audit.FormOf(text)
-	if form == audit.Raw {
+	if audit.FormOf(text) == audit.Raw {
 		return "```bbj\n" + strings.Trim(text, "\n") + "\n```"
 	}
-	if form != audit.Mixed {
+	if audit.FormOf(text) != audit.Mixed || strings.Contains(text, "```") || strings.Contains(text, "~~~") {
 		return text
 	}
-	fenced := strings.Join(fenceLines(strings.Split(text, "\n")), "\n")
-	if audit.FormOf(fenced) == audit.Mixed {
-		return text // it cannot be told apart: for people
+	lines := strings.Split(text, "\n")
+	start, end := run(lines)
+	bordered := (start == 0 || sentence(lines[start-1])) && (end == len(lines) || sentence(lines[end]))
+	if code := strings.Join(lines[start:end], "\n"); !bordered || !audit.Compiles(code) {
+		return text
 	}
-	return fenced
+	fenced := slices.Concat(lines[:start], []string{"```bbj"}, lines[start:end], []string{"```"}, lines[end:])
+	if out := strings.Join(fenced, "\n"); audit.FormOf(out) == audit.Fenced {
+		return out
+	}
+	return text
 }
 
-func fenceLines(lines []string) []string {
-	var out, code []string
-	flush := func() {
-		if len(code) == 0 {
-			return
-		}
-		end := len(code)
-		for end > 0 && strings.TrimSpace(code[end-1]) == "" {
-			end--
-		}
-		out = append(out, "```bbj")
-		out = append(out, code[:end]...)
-		out = append(out, "```")
-		out = append(out, code[end:]...)
-		code = nil
+// sentence reports whether a line beside code is prose for certain, or blank.
+func sentence(line string) bool {
+	line = strings.TrimSpace(line)
+	return line == "" || strings.ContainsAny(line[len(line)-1:], ".:!?")
+}
+
+// run finds the first run of code lines, with the blank lines inside.
+func run(lines []string) (start, end int) {
+	start = slices.IndexFunc(lines, func(l string) bool { return audit.IsCode(strings.TrimSpace(l)) })
+	if start < 0 {
+		return 0, 0
 	}
-	inside := ""
-	for _, line := range lines {
-		trimmed := strings.TrimSpace(line)
-		switch {
-		case inside != "" || strings.HasPrefix(trimmed, "```"):
-			flush()
-			out = append(out, line)
-			if inside != "" && trimmed == inside {
-				inside = ""
-			} else if inside == "" {
-				inside = trimmed[:len(trimmed)-len(strings.TrimLeft(trimmed, "`"))]
-			}
-		case audit.IsCode(trimmed) || len(code) > 0 && (trimmed == "" || audit.ContinuesCode(trimmed)):
-			code = append(code, line)
+	end = start
+	for i := start; i < len(lines); i++ {
+		switch line := strings.TrimSpace(lines[i]); {
+		case line == "":
+		case audit.ContinuesCode(line):
+			end = i + 1
 		default:
-			flush()
-			out = append(out, line)
+			return start, end
 		}
 	}
-	flush()
-	return out
+	return start, end
 }

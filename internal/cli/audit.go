@@ -40,6 +40,9 @@ rows that evaluation is measured with; with --tokenizer, the folder of a
 tokenizer.json, and --max-tokens for rows that would be dropped or cut.`,
 		Args: args(1, 1, "one JSONL file"),
 		RunE: func(cmd *cobra.Command, list []string) error {
+			if cmd.Flags().Changed("max-tokens") && (o.tokenizer == "" || o.maxTokens < 1) {
+				return fault.New("--max-tokens counts with a tokenizer, from 1", "name the folder of the base model's tokenizer.json with --tokenizer")
+			}
 			return a.audit(cmd.Context(), list[0], o)
 		},
 	}
@@ -139,9 +142,12 @@ func writeAudit(w io.Writer, r *audit.Report, lines int) error {
 // writeExamples shows the first findings of a kind. What they say may hold text
 // of the rows.
 func writeExamples(b *strings.Builder, r *audit.Report, c audit.Count, lines int) {
-	shown := 0
+	shown, all := 0, 0
 	for _, f := range r.Found {
-		if f.Code != c.Code || shown == lines {
+		if f.Code != c.Code {
+			continue
+		}
+		if all++; shown == lines {
 			continue
 		}
 		if shown++; shown == 1 {
@@ -149,7 +155,7 @@ func writeExamples(b *strings.Builder, r *audit.Report, c audit.Count, lines int
 		}
 		fmt.Fprintf(b, "  line %d: %s\n", f.Line, progress.Printable(strings.Join(strings.Fields(f.Detail), " ")))
 	}
-	if rest := c.Rows - shown; shown > 0 && rest > 0 {
+	if rest := all - shown; shown > 0 && rest > 0 {
 		fmt.Fprintf(b, "  and %d more\n", rest)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"bbjtune/bbj/diag"
+	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/corpus"
 	"bbjtune/internal/dataset"
@@ -189,7 +190,7 @@ func (p *pipeline) readRows(in *dataset.Input, sources map[string]string, file s
 		return fault.Wrap(fmt.Errorf("data.rows: %w", err), "name a JSONL file with a ChatML row a line")
 	}
 	number := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(strings.TrimPrefix(string(text), audit.BOM)) {
 		number++
 		if strings.TrimSpace(line) == "" {
 			continue

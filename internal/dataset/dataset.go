@@ -301,7 +301,7 @@ func (it item) comparable() []string {
 func split(items []item, o Options) []Side {
 	texts, prompts := make([]string, len(items)), make([]string, len(items))
 	for i, it := range items {
-		texts[i], prompts[i] = it.compare, it.prompt
+		texts[i], prompts[i] = it.compare, strings.ToLower(strings.Join(strings.Fields(it.prompt), " "))
 	}
 	cluster := near.Clusters(texts, prompts)
 	sides := make([]Side, len(items))

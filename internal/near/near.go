@@ -164,16 +164,24 @@ func (x *Index) Find(text string) (i int, how Kinship) {
 	return 0, None
 }
 
-// Clusters joins what is a near-duplicate in one of the views, directly or
-// through others, and returns for each item the index of the first member of its
-// cluster. A view has a text for each item, "" where it says nothing.
-func Clusters(views ...[]string) []int {
-	f := make(forest, len(views[0]))
+// Clusters joins texts that are near-duplicates, directly or through others, and
+// those that have a key in common, and returns for each the index of the first
+// member of its cluster. An empty text is like no other, an empty key says nothing.
+func Clusters(texts []string, keys ...[]string) []int {
+	f := make(forest, len(texts))
 	for i := range f {
 		f[i] = i
 	}
-	for _, texts := range views {
-		f.joinAlike(texts)
+	f.joinAlike(texts)
+	for _, list := range keys {
+		first := map[string]int{}
+		for i, key := range list {
+			if at, ok := first[key]; ok && key != "" {
+				f.join(at, i)
+			} else {
+				first[key] = i
+			}
+		}
 	}
 	for i := range f {
 		f[i] = f.root(i)
@@ -214,7 +222,7 @@ func (f forest) joinAlike(texts []string) {
 	for _, i := range firsts {
 		for _, g := range rarest(sets[i], often) {
 			for _, j := range holders[g] {
-				if met[j] != int32(i)+1 && likelySize(sets[i], sets[j]) && jaccard(sets[i], sets[j]) >= Threshold {
+				if met[j] != int32(i)+1 && likelySize(sets[i], sets[j]) && f.root(i) != f.root(int(j)) && jaccard(sets[i], sets[j]) >= Threshold {
 					f.join(i, int(j))
 				}
 				met[j] = int32(i) + 1

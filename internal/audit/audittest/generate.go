@@ -138,11 +138,24 @@ func (g generator) program(length, number int) string {
 	if length > 60 {
 		text += fmt.Sprintf("\nprint \"%s\",x", g.words(1))
 	}
+	if shape := shapes[g.random.IntN(len(shapes))]; length > 150 {
+		text += "\n" + strings.ReplaceAll(shape, "#", fmt.Sprint(number))
+	}
 	if pad := length - len(text) - len("rem ") - 1; pad > 0 {
 		words := g.words(pad/2 + 1)
 		return "rem " + words[:pad-1] + "z\n" + text
 	}
 	return text
+}
+
+// shapes are what programs have besides assignments: labels, blocks, classes.
+var shapes = []string{
+	"for i=1 to #\n  print i\nnext i",
+	"loop#:\nx=x+1\nif x<# then goto loop#",
+	"if x># then\n  print x\nelse\n  x=0\nendif",
+	"while x>0\n  x=x-1\nwend",
+	"class public C#\nmethod public BBjNumber n()\nmethodret #\nmethodend\nclassend",
+	"gosub sub#\nend\nsub#:\nx=0\nreturn",
 }
 
 // words are letters that mean nothing, so that no two texts are alike.
