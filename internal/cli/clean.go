@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bbjtune/bbj/check"
+	"bbjtune/internal/answer"
 	"bbjtune/internal/audit"
 	"bbjtune/internal/clean"
 	"bbjtune/internal/fault"
@@ -21,7 +22,7 @@ import (
 )
 
 // cleanVersion is raised when cleaning the same rows would give others.
-const cleanVersion = 1
+const cleanVersion = 2
 
 // cleanOptions are the flags of data clean.
 type cleanOptions struct {
@@ -120,7 +121,7 @@ func (o cleanOptions) resolve() (inputs map[string]any, held []audit.HeldOut, er
 		}
 	}
 	skip := slices.Sorted(slices.Values(o.skip))
-	return map[string]any{"version": cleanVersion, "engine": "embedded " + check.Version, "skip": skip, "suites": sums}, options.HeldOut, nil
+	return map[string]any{"version": cleanVersion, "engine": "embedded " + check.Version, "extractor": answer.Version, "skip": skip, "suites": sums}, options.HeldOut, nil
 }
 
 func (a *app) writeCleaned(ctx context.Context, d *runs.Dir, path string, o clean.Options) (cleanCounts, error) {
