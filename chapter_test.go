@@ -19,6 +19,7 @@ import (
 	"bbjtune/bbj/compile"
 	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
+	_ "bbjtune/internal/cli" // the program that is run: a change of it makes go test run these tests again
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/suite"
 )

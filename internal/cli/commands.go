@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/printable"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/report"
 )
@@ -259,10 +261,24 @@ func readEvaluations(dirs []string) (results []*eval.Result, steps []step, err e
 }
 
 func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	// Foreign text stands in strings alone, where an escape says the same.
+	var safe strings.Builder
+	for _, r := range b.String() {
+		if printable.Dangerous(r) {
+			fmt.Fprintf(&safe, `\u%04x`, r)
+		} else {
+			safe.WriteRune(r)
+		}
+	}
+	_, err := io.WriteString(w, safe.String())
+	return err
 }
 
 // outputFormat adds the flag --output-format, checked before the command runs.
