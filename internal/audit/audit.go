@@ -34,13 +34,10 @@ type Options struct {
 	Progress func(read int64)
 }
 
-// HeldOut is a text that must not be trained on.
-type HeldOut struct{ Name, Text string }
-
 type auditor struct {
 	options Options
 	engine  compile.Engine
-	held    *near.Index
+	held    *Held
 }
 
 // batchSize is how many lines a worker takes at once.
@@ -55,14 +52,7 @@ const maxLine = 16 << 20
 // Audit reads a JSONL file and reports on its rows. The report does not depend on
 // the number of cores.
 func Audit(ctx context.Context, engine compile.Engine, file io.Reader, o Options) (*Report, error) {
-	a := &auditor{options: o, engine: engine}
-	if len(o.HeldOut) > 0 {
-		texts := make([]string, len(o.HeldOut))
-		for i, h := range o.HeldOut {
-			texts[i] = h.Text
-		}
-		a.held = near.NewIndex(texts)
-	}
+	a := &auditor{options: o, engine: engine, held: NewHeld(o.HeldOut)}
 	rows, err := a.rows(ctx, file)
 	if err != nil {
 		return nil, err

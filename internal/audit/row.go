@@ -174,13 +174,8 @@ func (a *auditor) whole(r *row, messages []chat.Message, text string) {
 			r.find(Truncated, "%d tokens, %d are trained on", n, a.options.MaxTokens)
 		}
 	}
-	if a.held != nil {
-		for _, part := range append([]string{r.question, text}, answer.Marked(text)...) {
-			if i, how := a.held.Find(part); how != "" {
-				r.find(Contaminated, "%s %s", how, a.options.HeldOut[i].Name)
-				break
-			}
-		}
+	if how := a.held.Find(r.question, text); how != "" {
+		r.find(Contaminated, "%s", how)
 	}
 	r.asked = askedFor(r.question)
 }

@@ -86,8 +86,9 @@ func Compiles(text string) bool {
 
 var (
 	escapes = regexp.MustCompile(`\\+r(?:\\+n)?|\\+[nt"]`) // escaped once, or several times over
-	// Of paths of Windows the first group is what stands before.
-	paths   = regexp.MustCompile(`(^|[^A-Za-z0-9_\\])[A-Za-z]:\\[^\s"'` + "`" + `]*|(^|[\s"'(=])\\\\[\w.$-]{2,}\\[\w.$-][^\s"'` + "`" + `]*`)
+	// Paths of Windows, with the sign before them that tells a drive or a host from
+	// the end of a word.
+	paths   = regexp.MustCompile(`(?:^|[^A-Za-z0-9_\\])[A-Za-z]:\\[^\s"'` + "`" + `]*|(?:^|[\s"'(=])\\\\[\w.$-]{2,}\\[\w.$-][^\s"'` + "`" + `]*`)
 	spans   = regexp.MustCompile("`[^`\n]+`")
 	strs    = regexp.MustCompile(`"[^"\n]*"`)
 	fencing = regexp.MustCompile("^\\s*(```+|~~~+)\\s*(\\w*)")

@@ -20,7 +20,6 @@ import (
 	"bbjtune/internal/answer"
 	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
-	"bbjtune/internal/near"
 )
 
 // Options say what is held against the rows, and which steps are left out.
@@ -227,11 +226,7 @@ func said(row chat.Row, role chat.Role) string {
 
 // setAside removes the rows that no repair helps.
 func (c *cleaner) setAside() {
-	texts := make([]string, len(c.options.HeldOut))
-	for i, h := range c.options.HeldOut {
-		texts[i] = h.Text
-	}
-	held := near.NewIndex(texts)
+	held := audit.NewHeld(c.options.HeldOut)
 	for _, it := range c.items {
 		if it.removed {
 			continue
@@ -243,16 +238,9 @@ func (c *cleaner) setAside() {
 		case c.does(Secrets) && slices.ContainsFunc(it.row.Messages, func(m chat.Message) bool { return audit.HasSecret(m.Content) }):
 			c.remove(it, Secrets, "what looks like a key or a password")
 		case c.does(HoldOut):
-			c.holdOut(it, held, text)
-		}
-	}
-}
-
-func (c *cleaner) holdOut(it *item, held *near.Index, text string) {
-	for _, part := range append([]string{said(it.row.Row, chat.User), text}, answer.Marked(text)...) {
-		if i, how := held.Find(part); how != near.None {
-			c.remove(it, HoldOut, "%s the evaluation case %s", how, c.options.HeldOut[i].Name)
-			return
+			if how := held.Find(said(it.row.Row, chat.User), text); how != "" {
+				c.remove(it, HoldOut, "%s", how)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 
@@ -81,7 +82,7 @@ func reread(text string) string {
 	}
 	for _, table := range []*charmap.Charmap{charmap.Windows1252, charmap.ISO8859_1} {
 		raw, err := table.NewEncoder().String(text)
-		if err == nil && strings.ToValidUTF8(raw, "") == raw && audit.Misread(raw) == "" {
+		if err == nil && utf8.ValidString(raw) && audit.Misread(raw) == "" {
 			return raw
 		}
 	}
@@ -103,10 +104,11 @@ func normalise(text string) string {
 // run of lines that is a program for itself. Anything else is for people to tell
 // apart.
 func fence(text string) string {
-	if audit.FormOf(text) == audit.Raw {
+	form := audit.FormOf(text)
+	if form == audit.Raw {
 		return "```bbj\n" + strings.Trim(text, "\n") + "\n```"
 	}
-	if audit.FormOf(text) != audit.Mixed || strings.Contains(text, "```") || strings.Contains(text, "~~~") {
+	if form != audit.Mixed || strings.Contains(text, "```") || strings.Contains(text, "~~~") {
 		return text
 	}
 	lines := strings.Split(text, "\n")

@@ -195,14 +195,11 @@ func (p *pipeline) readRows(in *dataset.Input, sources map[string]string, file s
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		var row chat.Row
-		if err := json.Unmarshal([]byte(line), &row); err != nil {
-			return fault.Newf("a row is {\"messages\":[{\"role\":…,\"content\":…},…]} on one line", "%s:%d: no JSON row: %v", file, number, err)
+		messages, kind, problem := audit.ParseRow([]byte(line))
+		if problem != "" {
+			return fault.Newf(kind.Help+"; bbjtune data audit "+file+" finds all such rows", "%s:%d: %s: %s", file, number, kind.Title, problem)
 		}
-		if err := row.Validate(); err != nil {
-			return fault.Newf("mend or remove the row", "%s:%d: %v", file, number, err)
-		}
-		in.Rows = append(in.Rows, dataset.Imported{Path: file, Line: number, Row: row})
+		in.Rows = append(in.Rows, dataset.Imported{Path: file, Line: number, Row: chat.Row{Messages: messages}})
 	}
 	sources["rows "+file], _, err = runs.HashFile(path)
 	return err
