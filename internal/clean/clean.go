@@ -152,12 +152,36 @@ func (c *cleaner) parse(text []byte) {
 		}
 		it.row.Messages, it.row.Others = messages, others(trimmed)
 		c.items = append(c.items, it)
+		c.dropped(it, trimmed)
 		for _, m := range messages {
 			if token := chat.ControlToken(m.Content); token != "" && c.does(Parse) && !it.removed {
 				c.remove(it, Parse, "spells out the chat token %s", token)
 			}
 		}
 	}
+}
+
+// dropped records the keys of messages that no step and no training knows, and
+// that the kept row does not have.
+func (c *cleaner) dropped(it *item, line []byte) {
+	var raw struct {
+		Messages []map[string]json.RawMessage `json:"messages"`
+	}
+	if json.Unmarshal(line, &raw) != nil {
+		return
+	}
+	for i, m := range raw.Messages {
+		before, err := json.Marshal(m)
+		maps.DeleteFunc(m, func(key string, _ json.RawMessage) bool { return !known(key) })
+		after, err2 := json.Marshal(m)
+		if err == nil && err2 == nil && len(after) < len(before) {
+			c.result.Changed = append(c.result.Changed, Changed{it.line, Parse.Name, i + 1, it.row.Messages[i].Role, string(before), string(after)})
+		}
+	}
+}
+
+func known(key string) bool {
+	return strings.EqualFold(key, "role") || strings.EqualFold(key, "content")
 }
 
 func (c *cleaner) repair() {

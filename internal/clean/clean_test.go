@@ -153,6 +153,10 @@ func TestOtherKeysStay(t *testing.T) {
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	r := cleaned(t, strings.Replace(line, `"content":"q <b>"`, `"content":"q","name":"joe"`, 1), clean.Options{})
+	if len(r.Kept) != 1 || len(r.Changed) != 1 || r.Changed[0].Step != "parse" || !strings.Contains(r.Changed[0].Before, `"name":"joe"`) {
+		t.Errorf("a key of a message went without a record: %+v", r)
+	}
 	if r := cleaned(t, "{\"messages\":[{\"role\":\"user\",\"content\":\"gr\xf6\xdfe\"},{\"role\":\"assistant\",\"content\":\"so\"}]}", clean.Options{}); len(r.Removed) != 1 {
 		t.Errorf("a line that is not UTF-8 is kept: %+v", r)
 	}

@@ -21,7 +21,7 @@ type Step struct {
 
 // The steps, in their order.
 var (
-	Parse      = Step{"parse", "sets aside lines that are no conversation, and messages that would forge a turn"}
+	Parse      = Step{"parse", "sets aside lines that are no conversation, and messages that would forge a turn; of messages keeps role and content"}
 	Encoding   = Step{"encoding", "reads text again that went through a wrong encoding"}
 	Unescape   = Step{"unescape", `puts the real character where \n, \t or \" is spelled out`}
 	Normalise  = Step{"normalise", "makes line ends plain, takes blanks off the ends, and marks fences of BBj as bbj"}
