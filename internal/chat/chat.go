@@ -5,7 +5,6 @@
 package chat
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -89,14 +88,18 @@ func (r Row) Validate() error {
 // WriteJSONL writes values one a line, without escaping <, > and &: code is
 // full of them, and people read these files.
 func WriteJSONL[T any](w io.Writer, values []T) error {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
+	enc := NewEncoder(w)
 	for _, v := range values {
 		if err := enc.Encode(v); err != nil {
 			return err
 		}
 	}
-	_, err := w.Write(buf.Bytes())
-	return err
+	return nil
+}
+
+// NewEncoder returns an encoder for such lines.
+func NewEncoder(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc
 }
