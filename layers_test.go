@@ -16,7 +16,8 @@ import (
 // adds one says here, and in ARCHITECTURE.md, where it stands. A name that ends
 // in /* stands for all folders in that one.
 var layers = map[string][]string{
-	"cmd/bbjtune": {"internal/cli"},
+	"cmd/bbjtune":     {"internal/cli"},
+	"bench/countonce": {"internal/tokenizer"},
 
 	"bbj/api":         {},
 	"bbj/api/gen":     {"bbj/syntax"},
