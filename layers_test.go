@@ -16,8 +16,9 @@ import (
 // adds one says here, and in ARCHITECTURE.md, where it stands. A name that ends
 // in /* stands for all folders in that one.
 var layers = map[string][]string{
-	"cmd/bbjtune":     {"internal/cli"},
-	"bench/countonce": {"internal/tokenizer"},
+	"cmd/bbjtune":       {"internal/cli"},
+	"bench/countonce":   {"internal/tokenizer"},
+	"bench/clusteronce": {"internal/near"},
 
 	"bbj/api":         {},
 	"bbj/api/gen":     {"bbj/syntax"},
