@@ -65,7 +65,7 @@ func Read(name string, firstLine int, text []byte, out any) (*yaml.Node, []Probl
 		return nil, c.problems
 	}
 	root := doc.Content[0]
-	moveDown(root, firstLine-1)
+	settle(root, bytes.Split(text, []byte("\n")), firstLine-1)
 	c.check(root, reflect.TypeOf(out).Elem(), "")
 	if err := root.Decode(out); err != nil && len(c.problems) == 0 {
 		line, message := placed(err)
@@ -77,25 +77,34 @@ func Read(name string, firstLine int, text []byte, out any) (*yaml.Node, []Probl
 	return root, c.problems
 }
 
-// moveDown gives a node and all below it the lines that they have in the file.
-func moveDown(n *yaml.Node, lines int) {
-	n.Line += lines
+// longLine is the length from which on a line's columns stay as they are: counting
+// them anew for each of its nodes takes too long.
+const longLine = 1000
+
+// settle gives a node and all below it the places that they have in the file:
+// its lines, and columns that count bytes, where the library counts characters.
+func settle(n *yaml.Node, lines [][]byte, above int) {
+	if n.Line >= 1 && n.Line <= len(lines) && len(lines[n.Line-1]) < longLine {
+		line := []rune(string(lines[n.Line-1]))
+		n.Column = len(string(line[:min(max(n.Column, 1)-1, len(line))])) + 1
+	}
+	n.Line += above
 	for _, child := range n.Content {
-		moveDown(child, lines)
+		settle(child, lines, above)
 	}
 }
 
-// Value returns the value of a key of a mapping, or nil.
-func Value(mapping *yaml.Node, key string) *yaml.Node {
+// Lookup returns a key of a mapping and its value, or nothing.
+func Lookup(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 	if mapping == nil {
-		return nil
+		return nil, nil
 	}
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return mapping.Content[i+1]
+		if mapping.Content[i].Value == name {
+			return mapping.Content[i], mapping.Content[i+1]
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 type checker struct {

@@ -58,7 +58,7 @@ func TestDecode(t *testing.T) {
 
 // All that is wrong is listed, each with its place, and what can be is decoded.
 func TestRead(t *testing.T) {
-	text := "nmae: x\nname: y\nlora: {r: many, alpha: 2, alpha: 3}\nitems:\n  - tags: a\n"
+	text := "nmae: x\nname: y\nlora: {tags: [ä, ö], r: many, alpha: 2, alpha: 3}\nitems:\n  - tags: a\n"
 	var d doc
 	root, problems := strictyaml.Read("f.md", 4, []byte(text), &d)
 	var got []string
@@ -67,18 +67,21 @@ func TestRead(t *testing.T) {
 	}
 	want := []string{
 		`4:1 unknown key "nmae"`,
-		`6:11 lora.r is "many" and must be a whole number`,
-		`6:27 key "lora.alpha" stands in line 6 already`,
+		`6:27 lora.r is "many" and must be a whole number`,
+		`6:43 key "lora.alpha" stands in line 6 already`,
 		`8:11 items.tags is "a" and must be a list`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if n := strictyaml.Value(root, "name"); d.Name != "y" || n == nil || n.Line != 5 || n.Column != 7 {
-		t.Errorf("decoded %+v, name at %+v", d, n)
+	if k, v := strictyaml.Lookup(root, "name"); d.Name != "y" || v == nil || v.Line != 5 || v.Column != 7 || k.Column != 1 {
+		t.Errorf("decoded %+v, name at %+v", d, v)
 	}
-	if strictyaml.Value(root, "absent") != nil || strictyaml.Value(nil, "name") != nil {
-		t.Error("a value of a key that is not there")
+	if k, _ := strictyaml.Lookup(root, "absent"); k != nil {
+		t.Error("a key that is not there")
+	}
+	if k, _ := strictyaml.Lookup(nil, "name"); k != nil {
+		t.Error("a key of nothing")
 	}
 }
 
