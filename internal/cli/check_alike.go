@@ -43,6 +43,9 @@ func (l *likes) add(path string, doc []byte, e *example.Example) {
 		code = append(code, strings.TrimRight(string(f.Code), "\n")+"\n")
 	}
 	one := like{path: path, code: strings.Join(code, "\n")}
+	if strings.TrimSpace(one.code) == "" {
+		return
+	}
 	if l.bytes += len(one.code); l.bytes > maxLikesBytes {
 		l.full = true
 		return

@@ -124,7 +124,9 @@ func (c *checking) markdown(path string, text []byte) error {
 		var e *example.Example
 		e, findings = example.Parse(filepath.ToSlash(path), text)
 		fences = slices.Concat(e.Fences(), e.Snippets)
-		c.likes.add(path, text, e)
+		if !slices.ContainsFunc(findings, func(d diag.Diagnostic) bool { return d.Code == example.Unfinished.Code }) {
+			c.likes.add(path, text, e) // skeletons are alike
+		}
 	}
 	for i := range findings {
 		findings[i].File = path

@@ -139,7 +139,10 @@ func (p *parser) checkFence(f markdown.Fence) {
 	if f.Lang != "bbj" {
 		p.report(Code, onLine(f.Line-1), "code fence is marked %q, expected bbj", f.Lang)
 	}
-	if !saysWhat(f.Code) {
+	switch {
+	case len(bytes.TrimSpace(f.Code)) == 0:
+		p.report(Code, onLine(f.Line-1), "code fence is empty")
+	case !saysWhat(f.Code):
 		p.report(Code, onLine(f.Line), "code starts without a REM that says what it does")
 	}
 }
