@@ -184,11 +184,11 @@ func documented(code string) render.Rule {
 
 // formatRule documents a rule of examples or cases.
 func formatRule(r example.Rule) render.Rule {
-	return render.Rule{Code: r.Code, Name: r.Name, Title: r.Title, Help: fmt.Sprintf("%s.\n\n%s\n\nTo do: %s.\n", first(r.Title), r.Why, r.Help), Family: diag.Format, Severity: r.Severity}
+	return render.Rule{Code: r.Code, Name: r.Name, Title: r.Title, Help: fmt.Sprintf("%s.\n\n%s\n\nTo do: %s.\n", sentence(r.Title), r.Why, r.Help), Family: diag.Format, Severity: r.Severity}
 }
 
-// first writes the first letter of a sentence large.
-func first(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+// sentence begins a text with a capital.
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 func indent(text string) string {
 	var b strings.Builder

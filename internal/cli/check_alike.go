@@ -15,7 +15,7 @@ import (
 // Bounds of the search for near-duplicates: of the code that is held for it, and
 // of the others that each of many copies is compared with.
 const (
-	maxLikesBytes = 32 << 20
+	maxLikesBytes = 16 << 20
 	maxCompared   = 100
 )
 
@@ -58,12 +58,14 @@ func (l *likes) add(path string, doc []byte, e *example.Example) {
 	l.list = append(l.list, one)
 }
 
+// seeksDuplicates reports whether near-duplicates are among what is asked for.
+func (c *checking) seeksDuplicates() bool {
+	return !c.judge.compares && (c.only == "" || c.only == diag.Format)
+}
+
 // addDuplicates reports each example whose code is nearly that of one before it,
 // in the order of the paths.
 func (c *checking) addDuplicates() {
-	if c.judge.compares || c.only != "" && c.only != diag.Format {
-		return
-	}
 	list := c.likes.list
 	slices.SortFunc(list, func(a, b like) int { return strings.Compare(filepath.ToSlash(a.path), filepath.ToSlash(b.path)) })
 	texts := make([]string, len(list))

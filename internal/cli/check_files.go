@@ -124,8 +124,9 @@ func (c *checking) markdown(path string, text []byte) error {
 		var e *example.Example
 		e, findings = example.Parse(filepath.ToSlash(path), text)
 		fences = slices.Concat(e.Fences(), e.Snippets)
-		if !slices.ContainsFunc(findings, func(d diag.Diagnostic) bool { return d.Code == example.Unfinished.Code }) {
-			c.likes.add(path, text, e) // skeletons are alike
+		unfinished := func(d diag.Diagnostic) bool { return d.Code == example.Unfinished.Code }
+		if c.seeksDuplicates() && !slices.ContainsFunc(findings, unfinished) { // skeletons are alike
+			c.likes.add(path, text, e)
 		}
 	}
 	for i := range findings {

@@ -55,6 +55,7 @@ func TestParseFinds(t *testing.T) {
 		want                    string // LINE:COLUMN CODE message; nothing else is found
 	}{
 		{"file name", "gui/OpenWindow.md", front, body, `1:1 EX101 file name "OpenWindow.md" is not kebab-case (did you mean "open-window.md"?)`},
+		{"file name with a large end", "gui/open_window.MD", front, body, `1:1 EX101 file name "open_window.MD" is not kebab-case (did you mean "open-window.md"?)`},
 		{"topic", "misc/open-window.md", front, body, `1:1 EX101 "misc" is no topic folder (gui, database, strings, file-io, control-flow, oop, dwc)`},
 		{"near topic", "string/open-window.md", front, body, `1:1 EX101 "string" is no topic folder (gui, database, strings, file-io, control-flow, oop, dwc) (did you mean "strings"?)`},
 		{"unknown key", "gui/a.md", replace(front, "difficulty", "dificulty"), body, `5:1 EX102 unknown key "dificulty" (did you mean "difficulty"?)`},

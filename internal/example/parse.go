@@ -86,7 +86,11 @@ func hintText(err error) string {
 	return ""
 }
 
-var kebab = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+var (
+	kebab   = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	noKebab = regexp.MustCompile(`[^a-z0-9]+`)
+	hump    = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+)
 
 func (p *parser) checkName(e *Example) {
 	if base := path.Base(e.Path); !kebab.MatchString(strings.TrimSuffix(base, ".md")) || !strings.HasSuffix(base, ".md") {
@@ -97,11 +101,13 @@ func (p *parser) checkName(e *Example) {
 	}
 }
 
-// kebabed makes a kebab-case name of another, or "".
+// kebabed makes a kebab-case name without an end of another, or "".
 func kebabed(name string) string {
-	name = strings.TrimSuffix(name, ".md")
-	name = regexp.MustCompile(`([a-z0-9])([A-Z])`).ReplaceAllString(name, "$1-$2")
-	return strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(name), "-"), "-")
+	if end := path.Ext(name); strings.EqualFold(end, ".md") {
+		name = strings.TrimSuffix(name, end)
+	}
+	name = hump.ReplaceAllString(name, "$1-$2")
+	return strings.Trim(noKebab.ReplaceAllString(strings.ToLower(name), "-"), "-")
 }
 
 // meant is the remark that somebody perhaps meant a name.

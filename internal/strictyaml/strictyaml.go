@@ -84,7 +84,10 @@ const longLine = 1000
 // settle gives a node and all below it the places that they have in the file:
 // its lines, and columns that count bytes, where the library counts characters.
 func settle(n *yaml.Node, lines [][]byte, above int) {
-	if n.Line >= 1 && n.Line <= len(lines) && len(lines[n.Line-1]) < longLine {
+	if n.Line > len(lines) { // YAML knows other line breaks, too
+		n.Line, n.Column = len(lines), 1
+	}
+	if n.Line >= 1 && len(lines[n.Line-1]) < longLine {
 		line := []rune(string(lines[n.Line-1]))
 		n.Column = len(string(line[:min(max(n.Column, 1)-1, len(line))])) + 1
 	}
