@@ -48,7 +48,7 @@ var layers = map[string][]string{
 	"internal/corpus":     {"internal/fault"},
 	"internal/render":     {"bbj/diag", "internal/printable"},
 	"internal/recipe":     {"internal/fault", "internal/strictyaml"},
-	"internal/example":    {"bbj/diag", "bbj/generation", "internal/fault", "internal/markdown", "internal/strictyaml"},
+	"internal/example":    {"bbj/diag", "bbj/generation", "bbj/syntax", "internal/fault", "internal/markdown", "internal/nearest", "internal/strictyaml"},
 	"internal/suite": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/example",
 		"internal/fault", "internal/markdown", "internal/strictyaml"},
 	"internal/near":   {},
