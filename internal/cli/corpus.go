@@ -101,9 +101,7 @@ func (a *app) buildCorpus(ctx context.Context, dirs []string, o corpusOptions) e
 	if err != nil {
 		return err
 	}
-	task := a.show.Start("corpus")
-	defer task.Drop()
-	list, err := corpus.List(dirs, inputs["extensions"].([]string))
+	list, err := corpus.List(dirs, o.plainExtensions())
 	if err != nil {
 		return err
 	}
@@ -118,21 +116,14 @@ func (a *app) buildCorpus(ctx context.Context, dirs []string, o corpusOptions) e
 		return err
 	}
 	var counts corpusCounts
-	if m != nil {
-		task.Drop()
-		if err := json.Unmarshal(m.Result, &counts); err != nil {
-			return fmt.Errorf("%s: %w", d.Path, err)
-		}
-		a.show.Say("✓ corpus: done before")
-	} else {
+	if m == nil {
 		defer d.Close()
-		options.Progress = func(done, total int) {
-			task.Update(float64(done), float64(total), fmt.Sprintf("%d of %d files", done, total))
-		}
-		if counts, err = a.writeCorpus(ctx, d, list, options); err != nil {
-			return err
-		}
-		task.End("%s of %s", counted(counts.Documents, "document"), counted(counts.Kept, "file"))
+		counts, err = a.writeCorpus(ctx, d, list, options)
+	} else if err = json.Unmarshal(m.Result, &counts); err == nil {
+		a.show.Say("✓ corpus: done before")
+	}
+	if err != nil {
+		return err
 	}
 	// What is not source does not count towards the folder's name.
 	counts.Others, counts.Links = list.Others, list.Links
@@ -159,16 +150,22 @@ func (o corpusOptions) resolve() (corpus.Options, map[string]any, error) {
 			return options, nil, err
 		}
 	}
-	var extensions []string
-	for _, e := range o.extensions {
-		e = strings.ToLower("." + strings.TrimLeft(e, "."))
-		extensions = append(extensions, strings.TrimSuffix(e, ".")) // a dot alone: no extension
-	}
-	slices.Sort(extensions)
 	return options, map[string]any{
-		"version": corpus.BuildVersion, "engine": "embedded " + check.Version, "extensions": slices.Compact(extensions), "suites": sums,
+		"version": corpus.BuildVersion, "engine": "embedded " + check.Version, "extensions": o.plainExtensions(), "suites": sums,
 		"include_broken": o.includeBroken, "keep_headers": o.keepHeaders, "secrets": o.secrets, "max_characters": o.maxCharacters,
 	}, nil
+}
+
+// plainExtensions are the extensions in one form and order: in lower case with a
+// dot, or empty for none.
+func (o corpusOptions) plainExtensions() []string {
+	var list []string
+	for _, e := range o.extensions {
+		e = "." + strings.TrimLeft(strings.ToLower(e), ".")
+		list = append(list, strings.TrimSuffix(e, "."))
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // corpusName is the name of the first folder, in an order that is not that of the
@@ -183,6 +180,15 @@ func corpusName(dirs []string) string {
 }
 
 func (a *app) writeCorpus(ctx context.Context, d *runs.Dir, list corpus.Listing, o corpus.Options) (corpusCounts, error) {
+	task := a.show.Start("corpus")
+	defer task.Drop()
+	o.Progress = func(done, total int) {
+		detail := fmt.Sprintf("%d of %d files", done, total)
+		if done == total {
+			detail = "looking for near-duplicates"
+		}
+		task.Update(float64(done), float64(total), detail)
+	}
 	r, err := corpus.Build(ctx, check.Embedded{}, list.Files, o)
 	if err != nil {
 		return corpusCounts{}, err
@@ -197,8 +203,11 @@ func (a *app) writeCorpus(ctx context.Context, d *runs.Dir, list corpus.Listing,
 	if err := writeLines(d.File("changed.jsonl"), r.Changed); err != nil {
 		return counts, err
 	}
-	_, err = d.Finish(a.Now(), counts, corpus.DocumentsFile, "removed.jsonl", "changed.jsonl")
-	return counts, err
+	if _, err := d.Finish(a.Now(), counts, corpus.DocumentsFile, "removed.jsonl", "changed.jsonl"); err != nil {
+		return counts, err
+	}
+	task.End("%s of %s", counted(counts.Documents, "document"), counted(counts.Kept, "file"))
+	return counts, nil
 }
 
 func countCorpus(r *corpus.Result, files, maxCharacters int) corpusCounts {
@@ -260,7 +269,7 @@ func (c corpusCounts) remarks() string {
 		fmt.Fprintf(&b, "; %d longer than --max-characters, with nowhere to cut", c.Long)
 	}
 	if c.Broken > 0 {
-		fmt.Fprintf(&b, "; of %s that do not compile", counted(c.Broken, "file"))
+		fmt.Fprintf(&b, "; files that do not compile: %d", c.Broken)
 	}
 	b.WriteString("\nwritten for:")
 	sep := " "

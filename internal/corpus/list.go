@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -54,7 +55,9 @@ func List(dirs, extensions []string) (Listing, error) {
 			return Listing{}, fault.Wrap(fmt.Errorf("read BBj source in %s: %w", root, err), "name folders of BBj source that can be read")
 		}
 	}
-	slices.SortFunc(l.Files, func(a, b Entry) int { return strings.Compare(a.Source, b.Source) })
+	slices.SortFunc(l.Files, func(a, b Entry) int {
+		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.path, b.path)) // old names may read alike
+	})
 	return l.Listing, nil
 }
 

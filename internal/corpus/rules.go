@@ -131,9 +131,11 @@ func acts(list []syntax.Stmt) bool {
 	return false
 }
 
-// Data is told by its first lines, of which fewer than one in codeShare is BBj.
+// Data is told by its first lines, of which fewer than one in codeShare is BBj. A
+// few lines do not tell.
 const (
 	codeShare   = 5
+	fewLines    = 5
 	linesToTell = 1000
 )
 
@@ -150,5 +152,5 @@ func isData(text string) bool {
 			break
 		}
 	}
-	return code*codeShare < lines
+	return lines >= fewLines && code*codeShare < lines
 }
