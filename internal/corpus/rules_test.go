@@ -146,3 +146,42 @@ func TestCallpoints(t *testing.T) {
 		t.Error("a program without callpoints was changed")
 	}
 }
+
+func FuzzWithoutLicence(f *testing.F) {
+	for _, seed := range []string{"rem Copyright 2020 A\n\nprint 1\n", "10 rem (c) 2020\n\n20 rem x", "rem +--\nrem permission is hereby granted\nrem +--\n", "\n\nrem SPDX-\n:", "rem(C)2000"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h := withoutLicence(text)
+		if h.taken == "" && h.text != text {
+			t.Errorf("%q became %q without a word", text, h.text)
+		}
+		lines := strings.Split(text, "\n")
+		n := 0
+		for line := range strings.Lines(h.text) {
+			n++
+			if at := h.fileLine(n); at > len(lines) || !strings.HasPrefix(lines[at-1], strings.TrimSuffix(line, "\n")) {
+				t.Errorf("line %d, %q, is not in line %d of %q", n, line, at, text)
+			}
+		}
+	})
+}
+
+func FuzzMasked(f *testing.F) {
+	for _, seed := range []string{"password$=\"geheim7\"\n", "x$=\"a;pwd=geheim7;\",password$=\"b c\"", "rem sk-" + strings.Repeat("a", 24), "pwd:\"\"\"\"\"abcd\""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		before := secretLines(text)
+		got, ok := masked(text)
+		if ok && len(secretLines(got)) > 0 {
+			t.Errorf("%q became %q, which still holds one", text, got)
+		}
+		if len(before) == 0 && got != text {
+			t.Errorf("%q became %q for no reason", text, got)
+		}
+		if strings.Count(got, "\n") != strings.Count(text, "\n") {
+			t.Errorf("%q has other lines than %q", got, text)
+		}
+	})
+}
