@@ -52,6 +52,9 @@ func (p *pipeline) needRows(c *dataCounts) error {
 }
 
 func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
+	if err := p.admit(ctx); err != nil {
+		return step{}, err
+	}
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
 		return step{}, err
@@ -145,6 +148,7 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 	r := *p.recipe
 	// What the training does not depend on must not make it start anew.
 	r.Name, r.Description, r.Evaluate, r.Package, r.Data = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}
+	r.Graft, r.Allow, r.Record = recipe.Graft{}, nil, recipe.Record{}
 	return map[string]any{"data": files, "base": b.identity, "recipe": r, "worker": code, "template": chat.Template}, nil
 }
 

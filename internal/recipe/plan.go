@@ -121,7 +121,8 @@ func sameFile(a, b string) bool {
 	return errors.Join(errX, errY) == nil && os.SameFile(x, y) || filepath.Clean(a) == filepath.Clean(b)
 }
 
-// mark keeps the places of a mapping's keys.
+// mark keeps the places of a mapping's keys; those of a list's items have their
+// number in brackets, from 0.
 func (p *Plan) mark(file, above string, mapping *yaml.Node) {
 	if mapping == nil { // the text is the word null
 		return
@@ -130,8 +131,15 @@ func (p *Plan) mark(file, above string, mapping *yaml.Node) {
 		key, value := mapping.Content[i], mapping.Content[i+1]
 		path := above + key.Value
 		p.places[path] = Place{file, key.Line, key.Column, key.Column + len(key.Value)}
-		if value.Kind == yaml.MappingNode {
+		switch value.Kind {
+		case yaml.MappingNode:
 			p.mark(file, path+".", value)
+		case yaml.SequenceNode:
+			for j, item := range value.Content {
+				if item.Kind == yaml.MappingNode {
+					p.mark(file, fmt.Sprintf("%s[%d].", path, j), item)
+				}
+			}
 		}
 	}
 }
@@ -150,7 +158,7 @@ func (p *Plan) Place(path string) Place {
 		if at, ok := p.places[path]; ok {
 			return at
 		}
-		i := strings.LastIndexByte(path, '.')
+		i := strings.LastIndexAny(path, ".[")
 		if i < 0 {
 			return Place{own.Name, 1, 1, 1}
 		}
