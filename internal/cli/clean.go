@@ -2,8 +2,12 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,22 +26,13 @@ import (
 )
 
 // cleanVersion is raised when cleaning the same rows would give others.
-const cleanVersion = 2
+const cleanVersion = 3
 
 // cleanOptions are the flags of data clean.
 type cleanOptions struct {
 	suites []string
 	skip   []string
 	format string
-}
-
-// cleanCounts is what the manifest, and the command, say of a cleaning: lines are
-// the rows kept and the rows removed.
-type cleanCounts struct {
-	Lines   int            `json:"lines"`
-	Kept    int            `json:"kept"`
-	Removed map[string]int `json:"removed"` // by step
-	Changed map[string]int `json:"changed"` // messages, by step
 }
 
 func (a *app) cleanCommand() *cobra.Command {
@@ -75,15 +70,18 @@ func (a *app) clean(ctx context.Context, path string, o cleanOptions) error {
 	if err != nil {
 		return err
 	}
-	if inputs["file"], _, err = runs.HashFile(path); err != nil {
-		return fault.Wrap(fmt.Errorf("nothing to clean: %w", err), "name a JSONL file with a ChatML row a line")
+	in, err := a.openRows(ctx, path)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
+	inputs["file"] = in.sum
 	name := unplain.ReplaceAllString(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), "-")
 	d, m, err := runs.Open(a.runs, "clean", "rows-"+name, Version(), inputs)
 	if err != nil {
 		return err
 	}
-	var counts cleanCounts
+	var counts clean.Counts
 	if m != nil {
 		if err := json.Unmarshal(m.Result, &counts); err != nil {
 			return fmt.Errorf("%s: %w", d.Path, err)
@@ -92,10 +90,11 @@ func (a *app) clean(ctx context.Context, path string, o cleanOptions) error {
 		return a.sayCleaned(d.Path, counts, o.format)
 	}
 	defer d.Close()
-	if counts, err = a.writeCleaned(ctx, d, path, clean.Options{Skip: o.skip, HeldOut: held}); err != nil {
+	done, err := a.writeCleaned(ctx, d, in, clean.Options{Skip: o.skip, HeldOut: held})
+	if err != nil {
 		return err
 	}
-	return a.sayCleaned(d.Path, counts, o.format)
+	return a.sayCleaned(d.Path, *done, o.format)
 }
 
 // resolve checks the names of steps and reads the suites; inputs are what decides
@@ -124,42 +123,126 @@ func (o cleanOptions) resolve() (inputs map[string]any, held []audit.HeldOut, er
 	return map[string]any{"version": cleanVersion, "engine": "embedded " + check.Version, "extractor": answer.Version, "skip": skip, "suites": sums}, options.HeldOut, nil
 }
 
-func (a *app) writeCleaned(ctx context.Context, d *runs.Dir, path string, o clean.Options) (cleanCounts, error) {
-	counts := cleanCounts{Removed: map[string]int{}, Changed: map[string]int{}}
+// rowsFile is a file of rows that is read more than once: the file itself, or a
+// copy of what can be read only once, as a pipe.
+type rowsFile struct {
+	io.ReaderAt
+	io.Closer
+	path string
+	size int64
+	sum  string
+	stat func() (fs.FileInfo, error) // nil for a copy
+	was  fs.FileInfo
+}
+
+// openRows opens a file of rows and hashes it.
+func (a *app) openRows(ctx context.Context, path string) (*rowsFile, error) {
+	const hint = "name a JSONL file with a ChatML row a line"
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Wrap(fmt.Errorf("nothing to clean: %w", err), hint)
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = fault.Newf(hint, "%s is a folder", path)
+	case !info.Mode().IsRegular():
+		defer f.Close()
+		return a.copyRows(ctx, path, f)
+	default:
+		h := sha256.New()
+		if _, err = io.Copy(h, io.NewSectionReader(f, 0, info.Size())); err == nil {
+			return &rowsFile{f, f, path, info.Size(), hex.EncodeToString(h.Sum(nil)), f.Stat, info}, nil
+		}
+	}
+	f.Close()
+	return nil, err
+}
+
+// copyRows copies what can be read only once. The copy has no name, so that a
+// killed process leaves none behind.
+func (a *app) copyRows(ctx context.Context, path string, from io.Reader) (*rowsFile, error) {
+	scratch, err := runs.NewScratch(filepath.Join(a.runs, "clean"))
+	if err != nil {
+		return nil, err
+	}
+	h := sha256.New()
+	type copied struct {
+		size int64
+		err  error
+	}
+	done := make(chan copied, 1)
+	go func() {
+		n, err := io.Copy(io.MultiWriter(scratch, h), from)
+		done <- copied{n, err}
+	}()
+	// Nothing ends a read from a pipe that nobody writes to.
+	select {
+	case c := <-done:
+		if c.err != nil {
+			scratch.Close()
+			return nil, c.err
+		}
+		return &rowsFile{ReaderAt: scratch, Closer: scratch, path: path, size: c.size, sum: hex.EncodeToString(h.Sum(nil))}, nil
+	case <-ctx.Done():
+		scratch.Close()
+		return nil, ctx.Err()
+	}
+}
+
+// unchanged reports whether the file is the one that was opened.
+func (f *rowsFile) unchanged() error {
+	if f.stat == nil {
+		return nil
+	}
+	now, err := f.stat()
+	if err == nil && (now.Size() != f.size || !now.ModTime().Equal(f.was.ModTime())) {
+		err = fault.Newf("run the command again when nothing writes to it", "%s changed while it was read", f.path)
+	}
+	return err
+}
+
+func (a *app) writeCleaned(ctx context.Context, d *runs.Dir, in *rowsFile, o clean.Options) (*clean.Counts, error) {
 	task := a.show.Start("clean")
 	defer task.Drop()
-	text, err := os.ReadFile(path)
+	o.Progress = func(read int64) { task.Update(float64(read), float64(in.size), "") }
+	scratch, err := runs.NewScratch(d.Path)
 	if err != nil {
-		return counts, err
+		return nil, err
 	}
-	r, err := clean.Clean(ctx, check.Embedded{}, text, o)
+	defer scratch.Close()
+	names := []string{"rows.jsonl", "removed.jsonl", "changed.jsonl"}
+	var files []*runs.Writer
+	for _, name := range names {
+		w, err := runs.Create(d.File(name))
+		if err != nil {
+			return nil, err
+		}
+		defer w.Abort()
+		files = append(files, w)
+	}
+	out := clean.Output{Kept: files[0], Removed: files[1], Changed: files[2], Scratch: scratch}
+	counts, err := clean.Clean(ctx, check.Embedded{}, clean.Input{Name: in.path, Text: in, Size: in.size}, out, o)
 	if err != nil {
-		return counts, err
+		return nil, err
 	}
-	if r.Lines == 0 {
-		return counts, fault.Newf("name a JSONL file with a ChatML row a line", "%s holds no row", path)
+	if counts.Lines == 0 {
+		return nil, fault.Newf("name a JSONL file with a ChatML row a line", "%s holds no row", in.path)
 	}
-	counts.Lines, counts.Kept = r.Lines, len(r.Kept)
-	for _, x := range r.Removed {
-		counts.Removed[x.Step]++
+	if err := in.unchanged(); err != nil {
+		return nil, err
 	}
-	for _, x := range r.Changed {
-		counts.Changed[x.Step]++
+	for _, w := range files {
+		if err := w.Commit(); err != nil {
+			return nil, err
+		}
 	}
-	if err := writeLines(d.File("rows.jsonl"), r.Kept); err != nil {
-		return counts, err
-	}
-	if err := writeLines(d.File("removed.jsonl"), r.Removed); err != nil {
-		return counts, err
-	}
-	if err := writeLines(d.File("changed.jsonl"), r.Changed); err != nil {
-		return counts, err
-	}
-	_, err = d.Finish(a.Now(), counts, "rows.jsonl", "removed.jsonl", "changed.jsonl")
+	_, err = d.Finish(a.Now(), counts, names...)
 	return counts, err
 }
 
-func (a *app) sayCleaned(folder string, counts cleanCounts, format string) error {
+func (a *app) sayCleaned(folder string, counts clean.Counts, format string) error {
 	if format == "json" {
 		return writeJSON(a.Out, map[string]any{"version": 1, "folder": folder, "counts": counts})
 	}
