@@ -57,7 +57,7 @@ var layers = map[string][]string{
 	"internal/tokenizer":       {"internal/fault"},
 	"internal/audit":           {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/chat", "internal/near"},
 	"internal/audit/audittest": {"internal/audit", "internal/chat"},
-	"internal/clean":           {"bbj/compile", "internal/answer", "internal/audit", "internal/chat", "internal/near", "internal/stream"},
+	"internal/clean":           {"bbj/compile", "internal/answer", "internal/audit", "internal/chat", "internal/fault", "internal/near", "internal/stream"},
 	"internal/llm":             {"internal/chat", "internal/fault"},
 	"internal/eval":            {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
 	"internal/report":          {"bbj/diag", "internal/eval", "internal/fault", "internal/printable", "internal/stats", "internal/suite"},

@@ -22,6 +22,7 @@ import (
 	"bbjtune/bbj/compile"
 	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
+	"bbjtune/internal/fault"
 	"bbjtune/internal/stream"
 )
 
@@ -174,7 +175,7 @@ func (c *cleaner) read(ctx context.Context, engine compile.Engine) error {
 			return failed
 		})
 	if err != nil && failed == nil {
-		return fmt.Errorf("%s: %w", c.in.Name, err)
+		return fault.Wrap(fmt.Errorf("%s: %w", c.in.Name, err), "a row is {\"messages\":[{\"role\":…,\"content\":…},…]} on one line")
 	}
 	return err
 }

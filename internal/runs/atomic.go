@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"bbjtune/internal/fault"
 )
 
 // WriteFile writes data under path so that a reader, or a machine that loses
@@ -47,7 +45,7 @@ func unwritten(path string, err error) error {
 	if errors.As(err, &temporary) {
 		err = temporary.Err
 	}
-	return fault.Wrap(fmt.Errorf("write %s: %w", path, err), "see that the disk has room and that the folder can be written")
+	return fmt.Errorf("write %s: %w", path, err)
 }
 
 // Writer is a file under way: it has its name only after Commit.
