@@ -6,15 +6,12 @@
 package near
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"hash/fnv"
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
-	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Threshold is the Jaccard similarity of 5-gram sets from which two texts
@@ -28,78 +25,150 @@ const heldThreshold = 0.7
 // gramSize is the number of tokens in a shingle.
 const gramSize = 5
 
-// grams is a set of hashed 5-grams, in ascending order.
-type grams []uint64
+// Set is the set of a text's 5-grams, hashed to 32 bits and in ascending order:
+// small enough to keep a million. Two different grams fall together once in four
+// thousand million, so that two unrelated texts of 1000 grams hold one gram in
+// common by mistake once in 4000 comparisons, which moves their similarity by a
+// thousandth.
+type Set []uint32
 
-// shingles returns the 5-grams of the text's tokens: words, and every other sign
-// for itself, without regard to case and white space. A text of fewer than five
-// tokens is one shingle.
-func shingles(text string) grams {
+// Of returns the 5-grams of a text's tokens: words, and every other sign for
+// itself, without regard to case and white space. A text of fewer than five
+// tokens is one gram, one without any is nil.
+func Of(text string) Set {
 	words := tokens(text)
-	hashed := func(gram []string) uint64 {
-		h := fnv.New64a()
-		for _, w := range gram {
-			h.Write([]byte(w))
-			h.Write([]byte{0})
-		}
-		return h.Sum64()
+	switch {
+	case len(words) == 0:
+		return nil
+	case len(words) < gramSize:
+		return Set{gram(words)}
 	}
-	if len(words) < gramSize {
-		return grams{hashed(words)}
-	}
-	set := make(grams, 0, len(words)-gramSize+1)
+	set := make(Set, 0, len(words)-gramSize+1)
 	for i := range len(words) - gramSize + 1 {
-		set = append(set, hashed(words[i:i+gramSize]))
+		set = append(set, gram(words[i:i+gramSize]))
 	}
 	slices.Sort(set)
-	return slices.Compact(set)
+	return slices.Clip(slices.Compact(set))
 }
 
-func tokens(text string) []string {
-	var list []string
-	var word strings.Builder
-	flush := func() {
-		if word.Len() > 0 {
-			list = append(list, word.String())
-			word.Reset()
+// gram hashes the hashes of words.
+func gram(words []uint64) uint32 {
+	var h uint64 = 14695981039346656037
+	for _, w := range words {
+		h = bits.RotateLeft64(h^w, 29) * 0x9E3779B97F4A7C15
+	}
+	return uint32((h ^ h>>29) * 0xBF58476D1CE4E5B9 >> 32)
+}
+
+// wordSigns are the ASCII characters that words are made of, small where they are
+// letters.
+var wordSigns = func() (table [utf8.RuneSelf]byte) {
+	for c := range byte(utf8.RuneSelf) {
+		if r := rune(c); unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' {
+			table[c] = byte(unicode.ToLower(r))
 		}
 	}
-	for _, r := range strings.ToLower(text) {
-		switch {
-		case unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_':
-			word.WriteRune(r)
-		default:
-			flush()
-			if !unicode.IsSpace(r) {
-				list = append(list, string(r))
+	return table
+}()
+
+// tokens returns the hash (FNV-1a) of every token.
+func tokens(text string) []uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
+	list := make([]uint64, 0, len(text)/4+1)
+	var word uint64 = offset
+	flush := func() {
+		if word != offset {
+			list = append(list, word)
+			word = offset
+		}
+	}
+	add := func(r rune) {
+		for shift := 0; shift < 32; shift += 8 {
+			word = (word ^ uint64(r>>shift&0xff)) * prime
+		}
+	}
+	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf {
+			i++
+			switch small := wordSigns[c]; {
+			case small != 0:
+				word = (word ^ uint64(small)) * prime
+			default:
+				flush()
+				if !unicode.IsSpace(rune(c)) {
+					list = append(list, (offset^uint64(c))*prime)
+				}
 			}
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		i += size
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			if small := unicode.ToLower(r); small < utf8.RuneSelf {
+				word = (word ^ uint64(small)) * prime
+			} else {
+				add(small)
+			}
+			continue
+		}
+		flush()
+		if !unicode.IsSpace(r) {
+			add(r)
+			flush()
 		}
 	}
 	flush()
 	return list
 }
 
-// common is the size of the intersection.
-func common(a, b grams) int {
-	n := 0
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0] < b[0]:
-			a = a[1:]
-		case a[0] > b[0]:
-			b = b[1:]
+// Sketch is a number that two sets share with a probability of their similarity to
+// the power of n (MinHash with n permutations; Broder 1997).
+func (s Set) Sketch(n int) uint64 {
+	var sketch uint64
+	for i := range uint64(n) {
+		least := uint64(math.MaxUint64)
+		for _, g := range s {
+			least = min(least, mix(uint64(g)|(i+1)<<32))
+		}
+		sketch = mix(sketch ^ least)
+	}
+	return sketch
+}
+
+// mix is the finalizer of SplitMix64.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
+	x = (x ^ x>>27) * 0x94D049BB133111EB
+	return x ^ x>>31
+}
+
+// common is the size of the intersection, or less than need once it cannot reach
+// that.
+func common(a, b Set, need int) int {
+	n, i, j := 0, 0, 0
+	for i < len(a) && j < len(b) {
+		switch x, y := a[i], b[j]; {
+		case x < y:
+			i++
+			if n+len(a)-i < need {
+				return n
+			}
+		case x > y:
+			j++
+			if n+len(b)-j < need {
+				return n
+			}
 		default:
-			n++
-			a, b = a[1:], b[1:]
+			n, i, j = n+1, i+1, j+1
 		}
 	}
 	return n
 }
 
-// jaccard is the size of the intersection over that of the union.
-func jaccard(a, b grams) float64 { return resemblance(common(a, b), a, b) }
+// Jaccard is the size of the intersection over that of the union, from 0 to 1.
+func Jaccard(a, b Set) float64 { return resemblance(common(a, b, 0), a, b) }
 
-func resemblance(both int, a, b grams) float64 {
+func resemblance(both int, a, b Set) float64 {
 	if union := len(a) + len(b) - both; union > 0 {
 		return float64(both) / float64(union)
 	}
@@ -110,20 +179,20 @@ func resemblance(both int, a, b grams) float64 {
 // to 1.
 //
 // It says how alike they are as wholes; a text inside a much longer one is not.
-func Similarity(a, b string) float64 { return jaccard(shingles(a), shingles(b)) }
+func Similarity(a, b string) float64 { return Jaccard(Of(a), Of(b)) }
 
 // Index holds texts with which others are compared, such as held-out ones. It is
 // safe for concurrent use.
 type Index struct {
-	sets    []grams
-	holders map[uint64][]int32
+	sets    []Set
+	holders map[uint32][]int32
 }
 
 // NewIndex returns the index of the texts.
 func NewIndex(texts []string) *Index {
-	x := &Index{holders: map[uint64][]int32{}}
+	x := &Index{holders: map[uint32][]int32{}}
 	for i, text := range texts {
-		x.sets = append(x.sets, shingles(text))
+		x.sets = append(x.sets, Of(text))
 		for _, g := range x.sets[i] {
 			x.holders[g] = append(x.holders[g], int32(i))
 		}
@@ -144,8 +213,10 @@ const (
 // Find returns the first text of the index that the text resembles or contains,
 // and which of the two it does (Broder, On the resemblance and containment of
 // documents, 1997).
-func (x *Index) Find(text string) (i int, how Kinship) {
-	mine := shingles(text)
+func (x *Index) Find(text string) (i int, how Kinship) { return x.FindSet(Of(text)) }
+
+// FindSet is Find for the grams of a text.
+func (x *Index) FindSet(mine Set) (i int, how Kinship) {
 	shared := map[int32]int{}
 	for _, g := range mine {
 		for _, i := range x.holders[g] {
@@ -162,112 +233,4 @@ func (x *Index) Find(text string) (i int, how Kinship) {
 		}
 	}
 	return 0, None
-}
-
-// Clusters joins texts that are near-duplicates, directly or through others, and
-// those that have a key in common, and returns for each the index of the first
-// member of its cluster. An empty text is like no other, an empty key says nothing.
-func Clusters(texts []string, keys ...[]string) []int {
-	f := make(forest, len(texts))
-	for i := range f {
-		f[i] = i
-	}
-	f.joinAlike(texts)
-	for _, list := range keys {
-		first := map[string]int{}
-		for i, key := range list {
-			if at, ok := first[key]; ok && key != "" {
-				f.join(at, i)
-			} else {
-				first[key] = i
-			}
-		}
-	}
-	for i := range f {
-		f[i] = f.root(i)
-	}
-	return f
-}
-
-// forest holds for each item one that stands before it in its cluster, or itself.
-type forest []int
-
-func (f forest) root(i int) int {
-	for f[i] != i {
-		f[i] = f[f[i]]
-		i = f[i]
-	}
-	return i
-}
-
-func (f forest) join(i, j int) {
-	a, b := f.root(i), f.root(j)
-	f[max(a, b)] = min(a, b)
-}
-
-// joinAlike joins the clusters of texts that are near-duplicates. It finds every
-// pair: two sets as alike as that share one of their rarest grams, so that only
-// texts which do are compared (prefix filtering; Chaudhuri et al. 2006, Xiao et
-// al., Efficient similarity joins for near duplicate detection, 2008).
-func (f forest) joinAlike(texts []string) {
-	sets, firsts := f.joinEqual(texts)
-	often := map[uint64]int32{}
-	for _, i := range firsts {
-		for _, g := range sets[i] {
-			often[g]++
-		}
-	}
-	holders := map[uint64][]int32{}
-	met := make([]int32, len(texts)) // the last text, plus one, that each was compared with
-	for _, i := range firsts {
-		for _, g := range rarest(sets[i], often) {
-			for _, j := range holders[g] {
-				if met[j] != int32(i)+1 && likelySize(sets[i], sets[j]) && f.root(i) != f.root(int(j)) && jaccard(sets[i], sets[j]) >= Threshold {
-					f.join(i, int(j))
-				}
-				met[j] = int32(i) + 1
-			}
-			holders[g] = append(holders[g], int32(i))
-		}
-	}
-}
-
-// joinEqual joins texts of equal sets, and returns the sets and the first text of
-// each: a thousand copies of one are compared with the rest once.
-func (f forest) joinEqual(texts []string) (sets []grams, firsts []int) {
-	sets = make([]grams, len(texts))
-	seen := map[[sha256.Size]byte]int{}
-	for i, text := range texts {
-		if text == "" {
-			continue
-		}
-		sets[i] = shingles(text)
-		var bytes []byte
-		for _, g := range sets[i] {
-			bytes = binary.LittleEndian.AppendUint64(bytes, g)
-		}
-		sum := sha256.Sum256(bytes)
-		if first, ok := seen[sum]; ok {
-			f.join(first, i)
-			continue
-		}
-		seen[sum] = i
-		firsts = append(firsts, i)
-	}
-	return sets, firsts
-}
-
-// likelySize reports whether two sets are near enough in size to be alike.
-func likelySize(a, b grams) bool {
-	small, large := min(len(a), len(b)), max(len(a), len(b))
-	return float64(small) >= Threshold*float64(large)
-}
-
-// rarest returns those grams of which a near-duplicate must hold one: so many
-// that what is left is too few to be alike by.
-func rarest(set grams, often map[uint64]int32) grams {
-	n := len(set) - int(math.Ceil(Threshold*float64(len(set))-1e-9)) + 1 // less than the error of the arithmetic
-	sorted := slices.Clone(set)
-	slices.SortFunc(sorted, func(a, b uint64) int { return cmp.Or(cmp.Compare(often[a], often[b]), cmp.Compare(a, b)) })
-	return sorted[:n]
 }
