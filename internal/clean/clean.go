@@ -146,8 +146,8 @@ type row struct {
 	at             int64 // in the scratch space; nothing is there of what is no row
 	length         int32
 	prompt, answer sum
-	program        bool   // the answer holds BBj in a fence
-	broken         string // why that does not compile
+	program        bool   // the answer holds BBj that must compile
+	broken         string // why it does not
 	removed        *removal
 }
 

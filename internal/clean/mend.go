@@ -45,35 +45,44 @@ func sumOf(text string) sum {
 // work mends lines and compiles all of their code at once.
 func (m *mender) work(ctx context.Context, lines []stream.Line) (*batch, error) {
 	b := &batch{rows: make([]row, len(lines)), repairs: map[string]int{}}
-	var programs []compile.Source
+	var sources []compile.Source
 	var owners []*row
 	for i, l := range lines {
 		r := &b.rows[i]
 		*r = row{line: l.Number, offset: l.Offset, size: int32(len(l.Text))}
-		code, err := m.line(b, r, l.Text)
+		said, err := m.line(b, r, l.Text)
 		if err != nil {
 			return nil, err
 		}
-		if code != "" {
+		for _, code := range programs(said) {
 			r.program = true
-			programs, owners = append(programs, compile.Source{Name: fmt.Sprintf("line %d", l.Number), Text: []byte(code)}), append(owners, r)
+			sources, owners = append(sources, compile.Source{Name: fmt.Sprintf("line %d", l.Number), Text: []byte(code)}), append(owners, r)
 		}
 	}
-	verdicts, err := m.engine.Compile(ctx, programs)
+	verdicts, err := m.engine.Compile(ctx, sources)
 	if err != nil {
 		return nil, err
 	}
 	for i, v := range verdicts {
-		if !v.OK {
+		if !v.OK && owners[i].broken == "" {
 			owners[i].broken = audit.FirstError(v)
 		}
 	}
 	return b, nil
 }
 
-// line mends one line and returns the program in its answer. What is no
-// conversation cannot be kept, even where that step is left out of the rest.
-func (m *mender) line(b *batch, r *row, text []byte) (code string, err error) {
+// programs are what must compile of an answer. Its fences are one program, as they
+// are to evaluation.
+func programs(said string) []string {
+	if code := strings.Join(answer.Marked(said), "\n"); code != "" {
+		return []string{code}
+	}
+	return nil
+}
+
+// line mends one line and returns the answer of a row that may be kept. What is no
+// conversation cannot be, even where that step is left out of the rest.
+func (m *mender) line(b *batch, r *row, text []byte) (said string, err error) {
 	messages, kind, problem := audit.ParseRow(text)
 	if problem != "" {
 		r.remove(Parse, "%s: %s", kind.Title, problem)
@@ -93,7 +102,8 @@ func (m *mender) line(b *batch, r *row, text []byte) (code string, err error) {
 			return "", err
 		}
 	}
-	prompt, said := saidBy(chat.User, messages), saidBy(chat.Assistant, messages)
+	prompt := saidBy(chat.User, messages)
+	said = saidBy(chat.Assistant, messages)
 	r.prompt, r.answer = sumOf(strings.TrimSpace(prompt)), sumOf(strings.TrimSpace(said))
 	if m.setAside(r, messages, prompt, said); r.removed != nil {
 		return "", nil
@@ -103,8 +113,7 @@ func (m *mender) line(b *batch, r *row, text []byte) (code string, err error) {
 		return "", err
 	}
 	r.at, r.length = int64(start), int32(b.kept.Len()-start)
-	// The fences of an answer are one program, as they are to evaluation.
-	return strings.Join(answer.Marked(said), "\n"), nil
+	return said, nil
 }
 
 // saidBy joins what one side of a conversation says.

@@ -247,6 +247,38 @@ func TestWhatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A file that somebody still writes to is not cleaned by halves.
+func TestFileThatChanges(t *testing.T) {
+	dir := workplace(t, 800)
+	file, err := os.OpenFile(filepath.Join(dir, "rows.jsonl"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	c, out := command(dir, "bbjtune", "data", "clean", "rows.jsonl")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- c.Wait() }()
+	for under := true; under; {
+		select {
+		case <-ended:
+			under = false
+		case <-time.After(time.Millisecond):
+			if _, err := file.WriteString("{}\n"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if c.ProcessState.ExitCode() != 2 || !strings.Contains(out.String(), "error: rows.jsonl changed while it was read") {
+		t.Errorf("%v: %s", c.ProcessState, out)
+	}
+	if left := made(t, filepath.Join(dir, "runs")); len(left) > 0 {
+		t.Errorf("left behind: %v", slices.Collect(maps.Keys(left)))
+	}
+}
+
 // A folder that holds itself through a link is read once.
 func TestFolderInItself(t *testing.T) {
 	dir := workplace(t, 10)
