@@ -3,9 +3,9 @@
     make build
     python3 bench/data.py [--rows 10000 100000 1000000] [--commands audit clean build]
 
-The rows are blocks of 9,922 with the defects of the first attempt's set, each block of a seed of its own. Each figure is
-one process; memory is what the system counted for it at its largest. The files go to a temporary folder (TMPDIR), which
-needs about 5 KB a row.
+The rows are blocks of 9,922 with the defects of the first attempt's set, each block of a seed of its own. Each figure
+is one process; memory is what the system counted for it at its largest. The files go to a temporary folder (TMPDIR),
+which needs about 5 KB a row.
 """
 
 from __future__ import annotations
