@@ -28,8 +28,8 @@ COMMANDS = {
 }
 
 
-def cost(command: str, folder: Path) -> tuple[float, float]:
-    """(wall seconds, peak MB) of a command in a folder."""
+def cost(command: str, folder: Path) -> tuple[float, float, float]:
+    """(wall seconds, CPU seconds of all threads, peak MB) of a command in a folder."""
     with (folder / "said.txt").open("wb") as said:
         started = time.monotonic()
         child = subprocess.Popen([str(BBJTUNE), *COMMANDS[command]], cwd=folder, stdout=said, stderr=said)
@@ -37,7 +37,7 @@ def cost(command: str, folder: Path) -> tuple[float, float]:
         wall = time.monotonic() - started
     if os.waitstatus_to_exitcode(status) not in (0, 1):  # 1: the audit has found something
         sys.exit((folder / "said.txt").read_text("utf-8"))
-    return wall, usage.ru_maxrss / 1024
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def measured(rows: int, commands: list[str]) -> list[str]:
@@ -49,8 +49,8 @@ def measured(rows: int, commands: list[str]) -> list[str]:
         (folder / "recipe.yaml").write_text(RECIPE, "utf-8")
         cells = [f"{rows:,}", f"{file.stat().st_size / 1e6:.0f}"]
         for command in commands:
-            wall, memory = cost(command, folder)
-            cells += [f"{wall:.1f}", f"{memory:.0f}"]
+            wall, cpu, memory = cost(command, folder)
+            cells += [f"{wall:.1f}", f"{cpu:.1f}", f"{memory:.0f}"]
     return cells
 
 
@@ -61,7 +61,7 @@ def main() -> None:
     asked = parser.parse_args()
     heads = ["rows", "MB"]
     for command in asked.commands:
-        heads += [f"{command}, s", f"{command}, memory MB"]
+        heads += [f"{command}, s", "CPU s", "memory, MB"]
     print("| " + " | ".join(heads) + " |")
     print("| " + " | ".join("---" for _ in heads) + " |")
     for rows in asked.rows:
