@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"bbjtune/internal/answer"
 	"bbjtune/internal/audit/audittest"
 	"bbjtune/internal/chat"
-	"bbjtune/internal/runs"
 )
 
 // robust are the commands on data that write a folder, as they are called in the
@@ -30,26 +30,43 @@ var robust = []struct {
 }{
 	{"clean", []string{"data", "clean", "rows.jsonl"}},
 	{"build", []string{"data", "build", "recipe.yaml"}},
+	{"corpus", []string{"corpus", "build", "tree"}},
 }
 
-// workplace is a folder with generated rows, a little source, and a recipe.
-func workplace(t *testing.T, rows int) string {
+// workplace is a folder with generated rows, a recipe, and two trees of source: a
+// little of it, and the programs of the rows.
+func workplace(t *testing.T, count int) string {
 	t.Helper()
 	dir := t.TempDir()
+	rows := audittest.Generate(7)[:count]
 	var text bytes.Buffer
-	if err := chat.WriteJSONL(&text, audittest.Generate(7)[:rows]); err != nil {
+	if err := chat.WriteJSONL(&text, rows); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{
+	files := map[string]string{
 		"rows.jsonl":  text.String(),
 		"recipe.yaml": "name: tiny\nbase: {model: some/model}\ndata: {rows: [rows.jsonl], raw: [src], valid_share: 0.3}\n",
 		"src/a.bbj":   "rem prints the word hello\nprint \"hello\"\n",
-	} {
-		if err := runs.WriteFile(filepath.Join(dir, name), []byte(text)); err != nil {
+	}
+	for i, row := range rows {
+		if code := answer.Marked(row.Messages[2].Content); len(code) > 0 {
+			files[fmt.Sprintf("tree/%d.bbj", i)] = code[0]
+		}
+	}
+	for name, text := range files {
+		if err := writeFile(filepath.Join(dir, name), text); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return dir
+}
+
+// writeFile writes a file below a folder that may not be there yet.
+func writeFile(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
 }
 
 // command is the real program in a folder, with its output in a buffer.
@@ -297,6 +314,9 @@ func TestFolderInItself(t *testing.T) {
 	if status, after := bbjtune(t, dir, "data", "build", "recipe.yaml", "--output-format", "json"); status != 0 || jsonOf(after) != jsonOf(before) {
 		t.Errorf("status %d: %s", status, after)
 	}
+	if status, said := bbjtune(t, dir, "corpus", "build", "src"); status != 0 || !strings.Contains(said, "1 file") {
+		t.Errorf("status %d: %s", status, said)
+	}
 	if status, said := bbjtune(t, dir, "check", "src"); status != 0 || !strings.Contains(said, "1 file,") {
 		t.Errorf("status %d: %s", status, said)
 	}
@@ -304,7 +324,7 @@ func TestFolderInItself(t *testing.T) {
 		"ex/strings/a.md": "---\ntitle: First\ntype: completion\ngeneration: all\ndescription: Print three words.\n---\n\n## Code\n\n```bbj\nrem prints words\nprint \"a\",\"b\",\"c\"\n```\n\n## Expected Output\n\nx\n\n## Explanation\n\ny\n",
 		"ex.yaml":         "name: tiny\nbase: {model: some/model}\ndata: {examples: [ex], rows: [rows.jsonl]}\n",
 	} {
-		if err := runs.WriteFile(filepath.Join(dir, path), []byte(text)); err != nil {
+		if err := writeFile(filepath.Join(dir, path), text); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -231,9 +231,9 @@ func (p *pipeline) readExamples(in *dataset.Input, sources map[string]string, di
 	if err != nil {
 		return err
 	}
+	findings = slices.DeleteFunc(findings, func(d diag.Diagnostic) bool { return d.Severity != diag.Error })
 	if len(findings) > 0 {
-		d := findings[0]
-		return fault.Newf("bbjtune check "+dir+" lists them all", "%d findings in the examples; the first: %s", len(findings), oneLine(d))
+		return fault.Newf("bbjtune check "+dir+" lists them all", "%s in the examples; the first: %s", count(len(findings), "error"), oneLine(findings[0]))
 	}
 	in.Examples = append(in.Examples, list...)
 	sources["examples "+dir], err = runs.HashTree(p.recipe.Path(dir), func(f string) bool { return strings.HasSuffix(f, ".md") })
