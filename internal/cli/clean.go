@@ -2,13 +2,8 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -121,86 +116,6 @@ func (o cleanOptions) resolve() (inputs map[string]any, held []audit.HeldOut, er
 	}
 	skip := slices.Sorted(slices.Values(o.skip))
 	return map[string]any{"version": cleanVersion, "engine": "embedded " + check.Version, "extractor": answer.Version, "skip": skip, "suites": sums}, options.HeldOut, nil
-}
-
-// rowsFile is a file of rows that is read more than once: the file itself, or a
-// copy of what can be read only once, as a pipe.
-type rowsFile struct {
-	io.ReaderAt
-	io.Closer
-	path string
-	size int64
-	sum  string
-	stat func() (fs.FileInfo, error) // nil for a copy
-	was  fs.FileInfo
-}
-
-// openRows opens a file of rows and hashes it.
-func (a *app) openRows(ctx context.Context, path string) (*rowsFile, error) {
-	const hint = "name a JSONL file with a ChatML row a line"
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fault.Wrap(fmt.Errorf("nothing to clean: %w", err), hint)
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case info.IsDir():
-		err = fault.Newf(hint, "%s is a folder", path)
-	case !info.Mode().IsRegular():
-		defer f.Close()
-		return a.copyRows(ctx, path, f)
-	default:
-		h := sha256.New()
-		if _, err = io.Copy(h, io.NewSectionReader(f, 0, info.Size())); err == nil {
-			return &rowsFile{f, f, path, info.Size(), hex.EncodeToString(h.Sum(nil)), f.Stat, info}, nil
-		}
-	}
-	f.Close()
-	return nil, err
-}
-
-// copyRows copies what can be read only once. The copy has no name, so that a
-// killed process leaves none behind.
-func (a *app) copyRows(ctx context.Context, path string, from io.Reader) (*rowsFile, error) {
-	scratch, err := runs.NewScratch(filepath.Join(a.runs, "clean"))
-	if err != nil {
-		return nil, err
-	}
-	h := sha256.New()
-	type copied struct {
-		size int64
-		err  error
-	}
-	done := make(chan copied, 1)
-	go func() {
-		n, err := io.Copy(io.MultiWriter(scratch, h), from)
-		done <- copied{n, err}
-	}()
-	// Nothing ends a read from a pipe that nobody writes to.
-	select {
-	case c := <-done:
-		if c.err != nil {
-			scratch.Close()
-			return nil, c.err
-		}
-		return &rowsFile{ReaderAt: scratch, Closer: scratch, path: path, size: c.size, sum: hex.EncodeToString(h.Sum(nil))}, nil
-	case <-ctx.Done():
-		scratch.Close()
-		return nil, ctx.Err()
-	}
-}
-
-// unchanged reports whether the file is the one that was opened.
-func (f *rowsFile) unchanged() error {
-	if f.stat == nil {
-		return nil
-	}
-	now, err := f.stat()
-	if err == nil && (now.Size() != f.size || !now.ModTime().Equal(f.was.ModTime())) {
-		err = fault.Newf("run the command again when nothing writes to it", "%s changed while it was read", f.path)
-	}
-	return err
 }
 
 func (a *app) writeCleaned(ctx context.Context, d *runs.Dir, in *rowsFile, o clean.Options) (*clean.Counts, error) {

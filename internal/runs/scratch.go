@@ -7,6 +7,7 @@ import "os"
 type Scratch struct {
 	file *os.File
 	dir  string
+	size int64
 }
 
 // NewScratch makes an empty scratch file on the disk of the folder.
@@ -20,17 +21,21 @@ func NewScratch(dir string) (*Scratch, error) {
 	}
 	// So that it is gone whatever happens; Windows does not allow it.
 	os.Remove(f.Name())
-	return &Scratch{f, dir}, nil
+	return &Scratch{file: f, dir: dir}, nil
 }
 
 // Write adds to the content.
 func (s *Scratch) Write(p []byte) (int, error) {
 	n, err := s.file.Write(p)
+	s.size += int64(n)
 	if err != nil {
 		err = unwritten("a temporary file in "+s.dir, err)
 	}
 	return n, err
 }
+
+// Size is how many bytes were written.
+func (s *Scratch) Size() int64 { return s.size }
 
 // ReadAt reads what was written.
 func (s *Scratch) ReadAt(p []byte, offset int64) (int, error) { return s.file.ReadAt(p, offset) }
