@@ -190,6 +190,11 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 			return in, nil, err
 		}
 	}
+	for _, dir := range d.Corpus {
+		if err := p.readCorpus(&in, sources, dir); err != nil {
+			return in, nil, err
+		}
+	}
 	for _, dir := range d.General {
 		if err := p.readRaw(&in, &in.General, sources, dir, d.GeneralExtensions, "general"); err != nil {
 			return in, nil, err
@@ -275,6 +280,20 @@ func closeRows(files []dataset.RowFile) {
 	}
 }
 
+// readCorpus takes the documents of a corpus, which was compiled when it was made.
+func (p *pipeline) readCorpus(in *dataset.Input, sources map[string]string, dir string) error {
+	path := p.recipe.Path(dir)
+	documents, err := corpus.Read(path)
+	if err != nil {
+		return fmt.Errorf("data.corpus: %w", err)
+	}
+	for _, d := range documents {
+		in.Raw = append(in.Raw, dataset.Raw{Path: d.Source, Line: d.Line, Text: d.Text, Judged: true})
+	}
+	sources["corpus "+dir], _, err = runs.HashFile(filepath.Join(path, corpus.DocumentsFile))
+	return err
+}
+
 // readRaw reads a folder of source into a list of the input. The kind is the key
 // of the recipe that names the folder.
 func (p *pipeline) readRaw(in *dataset.Input, list *[]dataset.Raw, sources map[string]string, dir string, extensions []string, kind string) error {
@@ -286,7 +305,7 @@ func (p *pipeline) readRaw(in *dataset.Input, list *[]dataset.Raw, sources map[s
 		return fault.Newf("check the folder and data."+kind+"_extensions", "%s holds no source (%s)", dir, strings.Join(extensions, " "))
 	}
 	for _, f := range files {
-		*list = append(*list, dataset.Raw{Path: dir + "/" + f.Path, Text: f.Text})
+		*list = append(*list, dataset.Raw{Path: dir + "/" + f.Path, Line: 1, Text: f.Text})
 	}
 	for _, s := range skipped {
 		p.show.Say("  %s/%s left out: %s", dir, s.Path, s.Reason)

@@ -37,10 +37,14 @@ type Options struct {
 	GeneralShare float64
 }
 
-// Raw is one source file for stage 1.
+// Raw is one source text for stage 1: a file, or what stands in one from a line on.
 type Raw struct {
 	Path string
+	Line int // from 1
 	Text string
+	// Judged is set where somebody has decided before that the text may be trained
+	// on though it may not compile.
+	Judged bool
 }
 
 // RowFile is a JSONL file with a ChatML row a line, for stage 2. It is read

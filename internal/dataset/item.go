@@ -34,7 +34,10 @@ const (
 
 func fromRaw(r Raw, stratum string) *item {
 	it := &item{source: r.Path, place: r.Path, stratum: stratum, texts: []string{r.Text}}
-	if stratum == rawStratum {
+	if r.Line > 1 {
+		it.source = fmt.Sprintf("%s:%d", r.Path, r.Line)
+	}
+	if stratum == rawStratum && !r.Judged {
 		it.code = []compile.Source{{Name: r.Path, Text: []byte(r.Text)}}
 	}
 	return it

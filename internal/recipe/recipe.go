@@ -68,6 +68,8 @@ type Data struct {
 	Raw []string `yaml:"raw" json:"raw,omitempty"`
 	// RawExtensions are the file name endings of BBj source.
 	RawExtensions []string `yaml:"raw_extensions" json:"raw_extensions"`
+	// Corpus are folders that bbjtune corpus build has made, for stage 1.
+	Corpus []string `yaml:"corpus" json:"corpus,omitempty"`
 	// General are folders of source in other languages for stage 1, against
 	// forgetting them; GeneralShare is what they make up of it.
 	General           []string `yaml:"general" json:"general,omitempty"`
@@ -272,8 +274,8 @@ func (r *Recipe) validate() error {
 	if len(r.Data.SystemPrompts) == 0 {
 		return fmt.Errorf("data.system_prompts is empty")
 	}
-	if len(r.Data.Examples)+len(r.Data.Rows)+len(r.Data.Raw) == 0 {
-		return fmt.Errorf("data names neither examples nor rows nor raw source")
+	if len(r.Data.Examples)+len(r.Data.Rows)+len(r.Data.Raw)+len(r.Data.Corpus) == 0 {
+		return fmt.Errorf("data names neither examples nor rows nor raw source nor a corpus")
 	}
 	if f := r.Data.FIM; f.Share > 0 && (f.Prefix == "" || f.Suffix == "" || f.Middle == "") {
 		return fault.New("data.fim names no prefix, suffix or middle", "write the base model's own tokens, or leave data.fim out")
