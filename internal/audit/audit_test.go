@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -186,7 +187,8 @@ func TestRowsAreCompared(t *testing.T) {
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if r.Rows != 7 || r.Clean != 2 || r.Systems != 0 || r.Prompts != (audit.Prompts{Distinct: 5, Repeated: 2, Rows: 4, Conflicting: 1}) {
+	prompts := audit.Prompts{Distinct: 5, Repeated: 2, Rows: 4, Conflicting: 1, Times: []audit.Times{{Times: 1, Prompts: 3}, {Times: 2, Prompts: 2}}}
+	if r.Rows != 7 || r.Clean != 2 || r.Systems != 0 || !reflect.DeepEqual(r.Prompts, prompts) {
 		t.Errorf("%d rows, %d clean, %+v", r.Rows, r.Clean, r.Prompts)
 	}
 }
