@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"iter"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -9,14 +11,19 @@ import (
 // read.
 const quote = `\\*"`
 
-var secrets = []*regexp.Regexp{
-	regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)`),
-	regexp.MustCompile(`\bAKIA[0-9A-Z]{16}\b`),
-	regexp.MustCompile(`\b(?:sk|rk)-(?:[a-z]+[0-9]*-)*[A-Za-z0-9_-]{20,}`),
-	regexp.MustCompile(`\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{16,}\b`),
-	regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{30,}\b`),
-	regexp.MustCompile(`(?i)\b(?:password|passwd|pwd|secret|api_?key)\w*[$!]?\s*[=:]\s*` + quote + `[^"\s]{4,}(?:"|$)`),
-	regexp.MustCompile(`(?i)[,;"](?:password|pwd)=[^",;\s]{4,}`),
+// secrets are the shapes of keys and passwords. A text without one of the hints, in
+// small letters, need not be searched for the shape: most texts have none.
+var secrets = []struct {
+	hints []string
+	shape *regexp.Regexp
+}{
+	{[]string{"private key-----"}, regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)`)},
+	{[]string{"akia"}, regexp.MustCompile(`\bAKIA[0-9A-Z]{16}\b`)},
+	{[]string{"sk-", "rk-"}, regexp.MustCompile(`\b(?:sk|rk)-(?:[a-z]+[0-9]*-)*[A-Za-z0-9_-]{20,}`)},
+	{[]string{"k_live_", "k_test_"}, regexp.MustCompile(`\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{16,}\b`)},
+	{[]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_"}, regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{30,}\b`)},
+	{[]string{"passw", "pwd", "secret", "api"}, regexp.MustCompile(`(?i)\b(?:password|passwd|pwd|secret|api_?key)\w*[$!]?(?:` + quote + `)?\s*[=:]\s*` + quote + `[^"\s]{4,}(?:"|$)`)},
+	{[]string{"password=", "pwd="}, regexp.MustCompile(`(?i)[,;"](?:password|pwd)=[^",;\s]{4,}`)},
 }
 
 // placeholder is what stands for a password that nobody has.
@@ -24,14 +31,26 @@ var placeholder = regexp.MustCompile(`(?i)"(?:your|my)?[-_ ]?(?:password|secret|
 
 // HasSecret reports whether a text holds what looks like a key or a password.
 func HasSecret(text string) bool {
-	for _, s := range secrets {
-		for _, found := range s.FindAllString(text, -1) {
+	for shape := range likely(text) {
+		for _, found := range shape.FindAllString(text, -1) {
 			if !placeholder.MatchString(found) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// likely yields the shapes of secrets that a text may hold.
+func likely(text string) iter.Seq[*regexp.Regexp] {
+	small := strings.ToLower(text)
+	return func(yield func(*regexp.Regexp) bool) {
+		for _, s := range secrets {
+			if slices.ContainsFunc(s.hints, func(hint string) bool { return strings.Contains(small, hint) }) && !yield(s.shape) {
+				return
+			}
+		}
+	}
 }
 
 var (
@@ -42,6 +61,9 @@ var (
 // personIn reports whether a text holds an e-mail address that may be
 // somebody's.
 func personIn(text string) bool {
+	if !strings.Contains(text, "@") {
+		return false
+	}
 	for _, at := range address.FindAllStringIndex(text, -1) {
 		found := text[at[0]:at[1]]
 		if !nobody.MatchString(found) && !strings.HasPrefix(found, "git@") && !strings.HasSuffix(text[:at[0]], "//") {
@@ -59,8 +81,8 @@ const (
 
 // mask takes keys, passwords and addresses out of a text, and keeps its lines.
 func mask(text string) string {
-	for _, s := range secrets {
-		text = s.ReplaceAllStringFunc(text, func(found string) string {
+	for shape := range likely(text) {
+		text = shape.ReplaceAllStringFunc(text, func(found string) string {
 			if placeholder.MatchString(found) {
 				return found
 			}

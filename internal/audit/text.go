@@ -120,6 +120,9 @@ func Unescape(text string) string {
 
 // eachEscape replaces the escapes of a text that are meant as characters.
 func eachEscape(text string, replace func(string) string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
 	if !strings.Contains(text, "\n") {
 		return outside(text, paths, replace)
 	}

@@ -126,8 +126,12 @@ func (a *app) audit(ctx context.Context, path string, o auditOptions) error {
 	if info.IsDir() {
 		return fault.Newf(rowsHint, "%s is a folder", path)
 	}
-	if err := o.checkPage(info); err != nil {
+	paper, err := o.openPage(info)
+	if err != nil {
 		return err
+	}
+	if paper != nil {
+		defer paper.Abort()
 	}
 	task := a.show.Start("audit")
 	options.Progress = func(read int64) { task.Update(float64(read), float64(info.Size()), "") }
@@ -139,7 +143,7 @@ func (a *app) audit(ctx context.Context, path string, o auditOptions) error {
 	if report.Rows == 0 {
 		return fault.Newf(rowsHint, "%s holds no row", path)
 	}
-	if err := a.sayAudited(report, file, info, o); err != nil {
+	if err := a.sayAudited(report, file, paper, o); err != nil {
 		return err
 	}
 	if report.HasErrors() {
@@ -148,32 +152,31 @@ func (a *app) audit(ctx context.Context, path string, o auditOptions) error {
 	return nil
 }
 
-// checkPage sees before the work that the page can be written and does not take
-// the place of the rows.
-func (o auditOptions) checkPage(rows os.FileInfo) error {
+// openPage begins the page, if one is asked for: before the work, so that this is
+// not lost where the page cannot be written.
+func (o auditOptions) openPage(rows os.FileInfo) (*runs.Writer, error) {
 	if o.html == "" {
-		return nil
+		return nil, nil
 	}
-	info, err := os.Stat(o.html)
-	switch {
+	const hint = "name a file, for example audit.html"
+	switch info, err := os.Stat(o.html); {
 	case err != nil: // as a rule it is yet to be
-		return nil
 	case info.IsDir():
-		return fault.Newf("name a file, for example audit.html", "--html: %s is a folder", o.html)
+		return nil, fault.Newf(hint, "--html: %s is a folder", o.html)
 	case os.SameFile(info, rows):
-		return fault.Newf("name another file, for example audit.html", "--html would overwrite the rows: %s", o.html)
+		return nil, fault.Newf(hint, "--html would overwrite the rows: %s", o.html)
 	}
-	return nil
+	w, err := runs.Create(o.html)
+	if err != nil {
+		return nil, fault.Wrap(fmt.Errorf("--html %s: %w", o.html, err), hint)
+	}
+	return w, nil
 }
 
 // sayAudited writes the page, if one is asked for, and shows the report.
-func (a *app) sayAudited(report *audit.Report, file *os.File, info os.FileInfo, o auditOptions) error {
-	if o.html != "" {
-		in := page.Input{Name: filepath.Base(file.Name()), Report: report, Examples: o.lines}
-		if info.Mode().IsRegular() {
-			in.File = file
-		}
-		if err := runs.WriteWith(o.html, func(w io.Writer) error { return page.Write(w, in) }); err != nil {
+func (a *app) sayAudited(report *audit.Report, file *os.File, paper *runs.Writer, o auditOptions) error {
+	if paper != nil {
+		if err := writePage(paper, report, file, o.lines); err != nil {
 			return err
 		}
 		a.show.Say("✓ page: %s", progress.Printable(o.html))
@@ -182,6 +185,17 @@ func (a *app) sayAudited(report *audit.Report, file *os.File, info os.FileInfo, 
 		return writeJSON(a.Out, report)
 	}
 	return writeAudit(a.Out, report, o.lines)
+}
+
+func writePage(paper *runs.Writer, report *audit.Report, file *os.File, examples int) error {
+	in := page.Input{Name: filepath.Base(file.Name()), Report: report, Examples: examples}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		in.File = file
+	}
+	if err := page.Write(paper, in); err != nil {
+		return fmt.Errorf("write the page: %w", err)
+	}
+	return paper.Commit()
 }
 
 // resolve reads what the flags name.
