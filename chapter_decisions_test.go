@@ -38,7 +38,7 @@ var decisions = []struct {
 		`375 \(766 rows\)`, `60 rows`, `85 %.*10 %.*4 %.*0\.2 %`, `\| 22 \|`, `\| 234 \|`, `\| 596 \|`, `414`, `4,725`}},
 	{"Markdown is the source", "training-data.md", "Markdown examples are the source", []string{`type: completion`, `## Expected Output`, `bbjtune check training-data`}},
 	{"ChatML is the form of rows", "training-data.md", "ChatML rows", []string{`"role":"system"`, `data\.rows`}},
-	{"90/10, stable, without leaks", "training-data.md", "The split, and what must not leak", []string{`90/10`, `Near-duplicates stand on one side`, `never trained on`}},
+	{"90/10, stable, without leaks", "training-data.md", "The split, and what must not leak", []string{`90/10`, `No row of training resembles one of validation`, `never trained on`}},
 	{"quality beats quantity", "training-data.md", "", []string{`LIMA, arXiv 2305\.11206`}},
 	{"general code against forgetting", "training-data.md", "General code against forgetting", []string{`Python, Java, JavaScript`}},
 	{"two stages", "training.md", "Why two stages", []string{`continued pretraining`, `\{"text": …\}`, `instruction tuning`, `methodend`, `BBjAPI`, `sysgui!`}},

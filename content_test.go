@@ -2,6 +2,7 @@ package bbjtune_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func loadExamples(t *testing.T) []*example.Example {
 // Every program among the examples compiles and names only what exists.
 func TestExamplesAreClean(t *testing.T) {
 	for _, e := range loadExamples(t) {
-		for _, f := range e.Fences() {
+		for _, f := range slices.Concat(e.Fences(), e.Snippets) {
 			for _, d := range check.Source(e.Path, f.Code, check.Options{}) {
 				t.Errorf("training-data/%s:%d: %s %s", e.Path, d.Span.Start.Line+f.Line-1, d.Code, d.Message)
 			}

@@ -7,6 +7,7 @@ require (
 	github.com/ollama/ollama v0.17.4 // its converter of safetensors to GGUF (convert, fs/ggml) and its parser of Modelfiles in tests
 	github.com/openai/openai-go/v3 v3.96.0 // the official client of OpenAI-compatible endpoints: retries, errors, types
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: every command is tested by scripts
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // JSON Schema 2020-12, in tests alone: docs/example.schema.json is held against the code
 	github.com/spf13/cobra v1.10.2 // commands, flags, help and shell completion
 	github.com/x448/float16 v0.8.4 // 16-bit floats of model weights
 	github.com/yuin/goldmark v1.8.7 // Markdown with the positions of headings and fences

@@ -149,6 +149,7 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
     "train": {
         "attention": (one_of("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"), "auto"),
         "keep": (one_of("best", "last"), "best"),
+        "required_tokens": (names, []),
     },
 }
 

@@ -630,6 +630,7 @@ class Process(unittest.TestCase):
             ({"max_length": 8}, "no row of .* is left"),
             ({"adapter_in": str(empty)}, "no adapter in"),
             ({"chat_template": None}, "needs a chat_template"),
+            ({"required_tokens": ["<|im_end|>", "<|nowhere|>"]}, "<.nowhere.> is not one token of the base model"),
             ({"lora": job["lora"] | {"targets": ["q_prj"]}}, "lora settings do not fit"),
             (
                 {"device": "cuda", "max_steps": 1} if not torch.cuda.is_available() else {"kind": ""},

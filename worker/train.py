@@ -95,10 +95,21 @@ def prepare(job: Job, emit: Emit) -> Stage:
     if device == "cpu":
         keep_freed_memory()
     tokenizer = load_tokenizer(job["base_model"], job["chat_template"])
+    require_tokens(tokenizer, job["required_tokens"])
     train_split, valid_split = (encode_split(tokenizer, job, split) for split in ("train", "valid"))
     # Short next to short: a validation batch is then nearly free of padding, and its order does not matter.
     valid_split.rows.sort(key=lambda row: len(row["input_ids"]))
     return Stage(job, emit, device, precision, tokenizer, train_split, valid_split)
+
+
+def require_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> None:
+    """Texts that are written in tokens which the model does not have would teach it to spell them out."""
+    for token in tokens:
+        if len(tokenizer(token, add_special_tokens=False)["input_ids"]) != 1:
+            raise BadInput(
+                f"{token} is not one token of the base model",
+                "name the model's own tokens in data.fim, or leave that out",
+            )
 
 
 def resolve_hardware(job: Job) -> tuple[str, str]:

@@ -32,9 +32,12 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "check BBj source: would it compile, and does it name only what exists",
 		Long: `Check reads BBj files (.bbj, .bbl, .src), Markdown examples and folders of both;
 - is standard input. Without a PATH it reads the working folder. In a folder,
-Markdown without front matter is no example and is left alone. Findings of the syntax family are what the compiler rejects;
-those of the api family compile but name something that does not exist; style
-findings are warnings. Positions in Markdown point into the .md file.
+Markdown without front matter is no example and is left alone. Findings of the
+syntax family are what the compiler rejects; those of the api family compile but
+name something that does not exist; style findings are warnings. Those of the
+format family are about an example itself: front matter, sections, the generation
+that it names and the one that its code is written for, what is left to fill in,
+examples that are nearly the same. Positions in Markdown point into the .md file.
 
 The engine embedded is this program alone. With bbjcpl the real compiler decides
 what compiles, and the other families still come from the embedded engine; it is
@@ -85,6 +88,7 @@ func (a *app) check(ctx context.Context, paths []string, f checkFlags) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
+	c.addDuplicates()
 	slices.SortStableFunc(c.findings, func(a, b render.Finding) int { return diag.Compare(a.Diagnostic, b.Diagnostic) })
 	if err := a.printFindings(c, f.format); err != nil {
 		return err
@@ -118,6 +122,9 @@ func (a *app) printFindings(c *checking, format string) error {
 	r := render.Report{Findings: c.findings, Engine: c.judge.name, Tool: Version(), Dir: dir, Rule: documented}
 	if err := render.Findings(a.Out, format, r, a.colour(a.OutTTY)); err != nil {
 		return err
+	}
+	if c.likes.full {
+		fmt.Fprintf(a.Err, "near-duplicates were sought among the first %s alone: the code of all is too much to hold\n", count(len(c.likes.list), "example"))
 	}
 	if format == "text" {
 		fmt.Fprintf(a.Err, "%s, %s, %s; judged by %s\n", count(c.files, "file"), count(c.programs, "program"), count(len(c.findings), "finding"), progress.Printable(c.judge.about))
@@ -159,7 +166,7 @@ func documented(code string) render.Rule {
 		return render.Rule{Code: c.Code, Name: c.Name, Title: c.Title, Help: c.Why + "\n", Family: diag.Syntax, Severity: diag.Error}
 	}
 	if r, ok := example.Lookup(code); ok {
-		return render.Rule{Code: r.Code, Name: r.Name, Title: "example that breaks the format", Help: r.Help + "\n", Family: diag.Format, Severity: diag.Error}
+		return formatRule(r)
 	}
 	if k, ok := audit.Lookup(code); ok {
 		help := fmt.Sprintf("%s: %s.\n\n%s.\n", k.Title, k.Why, k.Help)
@@ -170,10 +177,18 @@ func documented(code string) render.Rule {
 		return render.Rule{Code: k.Code, Name: k.Name, Title: k.Title, Help: help, Family: diag.Format, Severity: severity}
 	}
 	if code == suite.Format.Code {
-		return render.Rule{Code: code, Name: suite.Format.Name, Title: "evaluation case that breaks the format", Help: suite.Format.Help + "\n", Family: diag.Format, Severity: diag.Error}
+		return formatRule(suite.Format)
 	}
 	return render.Rule{Code: code}
 }
+
+// formatRule documents a rule of examples or cases.
+func formatRule(r example.Rule) render.Rule {
+	return render.Rule{Code: r.Code, Name: r.Name, Title: r.Title, Help: fmt.Sprintf("%s.\n\n%s\n\nTo do: %s.\n", sentence(r.Title), r.Why, r.Help), Family: diag.Format, Severity: r.Severity}
+}
+
+// sentence begins a text with a capital.
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 func indent(text string) string {
 	var b strings.Builder

@@ -40,6 +40,8 @@ type checking struct {
 
 	pending []program
 	bytes   int
+
+	likes likes
 }
 
 // program is a source that waits to be judged.
@@ -47,6 +49,7 @@ type program struct {
 	compile.Source
 	doc   []byte // the file it stands in
 	above int    // how many lines of that file stand above it
+	left  int    // how many bytes stand left of it
 }
 
 func (c *checking) path(path string, in io.Reader) error {
@@ -120,7 +123,11 @@ func (c *checking) markdown(path string, text []byte) error {
 	} else {
 		var e *example.Example
 		e, findings = example.Parse(filepath.ToSlash(path), text)
-		fences = e.Fences()
+		fences = slices.Concat(e.Fences(), e.Snippets)
+		unfinished := func(d diag.Diagnostic) bool { return d.Code == example.Unfinished.Code }
+		if c.seeksDuplicates() && !slices.ContainsFunc(findings, unfinished) { // skeletons are alike
+			c.likes.add(path, text, e)
+		}
 	}
 	for i := range findings {
 		findings[i].File = path
@@ -129,7 +136,7 @@ func (c *checking) markdown(path string, text []byte) error {
 		c.add(findings, text)
 	}
 	for _, f := range fences {
-		if err := c.program(program{compile.Source{Name: path, Text: f.Code}, text, f.Line - 1}); err != nil {
+		if err := c.program(program{compile.Source{Name: path, Text: f.Code}, text, f.Line - 1, f.Indent}); err != nil {
 			return err
 		}
 	}
@@ -183,19 +190,23 @@ func (c *checking) flush() error {
 		return err
 	}
 	for i, p := range c.pending {
-		c.add(moved(lists[i], p.above), p.doc)
+		c.add(moved(lists[i], p.above, p.left), p.doc)
 	}
 	c.pending, c.bytes = nil, 0
 	return nil
 }
 
 // moved puts the findings of a program in a document where they are there.
-func moved(list []diag.Diagnostic, lines int) []diag.Diagnostic {
-	down := func(s *diag.Span) { s.Start.Line, s.End.Line = s.Start.Line+lines, s.End.Line+lines }
+func moved(list []diag.Diagnostic, above, left int) []diag.Diagnostic {
+	move := func(s *diag.Span) {
+		for _, at := range []*diag.Pos{&s.Start, &s.End} {
+			at.Line, at.Col = at.Line+above, at.Col+left
+		}
+	}
 	for i := range list {
-		down(&list[i].Span)
+		move(&list[i].Span)
 		for j := range list[i].Related {
-			down(&list[i].Related[j].Span)
+			move(&list[i].Related[j].Span)
 		}
 	}
 	return list

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"bbjtune/bbj/diag"
-	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/corpus"
 	"bbjtune/internal/dataset"
@@ -26,7 +25,9 @@ type dataCounts struct {
 	Examples int   `json:"examples"`
 	Rows     int   `json:"imported_rows"`
 	Raw      int   `json:"raw_files"`
+	General  int   `json:"general_files"` // those that were taken
 	Removed  int   `json:"removed"`
+	SetAside int   `json:"set_aside"` // of those removed, for the split
 	Stage1   sides `json:"stage1"`
 	Stage2   sides `json:"stage2"`
 }
@@ -43,6 +44,7 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 		return *p.data, p.counts, nil
 	}
 	in, sources, err := p.readSources()
+	defer closeRows(in.Rows)
 	if err != nil {
 		return step{}, nil, err
 	}
@@ -50,11 +52,10 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 	if err != nil {
 		return step{}, nil, err
 	}
-	r := p.recipe
-	o := dataset.Options{Seed: r.Seed, ValidShare: r.Data.ValidShare, Phrasings: r.Data.Phrasings, SystemPrompts: r.Data.SystemPrompts}
-	s, done, err := p.open(p.runs, "data", r.Name, map[string]any{
+	o := p.dataOptions()
+	s, done, err := p.open(p.runs, "data", p.recipe.Name, map[string]any{
 		"format": dataset.FormatVersion, "sources": sources, "options": o, "engine": p.engine.Name() + " " + version,
-		"extensions": r.Data.RawExtensions,
+		"extensions": p.recipe.Data.RawExtensions, "general_extensions": p.recipe.Data.GeneralExtensions,
 	})
 	if err != nil {
 		return step{}, nil, err
@@ -69,46 +70,100 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 		return s, counts, nil
 	}
 	defer s.dir.Close()
-	task := p.show.Start("data set")
-	defer task.Drop()
-	set, err := dataset.Build(ctx, p.engine, in, o)
-	if err != nil {
+	if err := p.writeData(ctx, &s, in, o, counts); err != nil {
 		return step{}, nil, err
 	}
-	counts.fill(in, set)
-	if err := writeSet(s.dir, set); err != nil {
-		return step{}, nil, err
-	}
-	if err := p.finish(&s, counts, "stage1", "stage2", "lineage.jsonl", "removed.jsonl"); err != nil {
-		return step{}, nil, err
-	}
-	task.End("%d + %d rows to train on, %d + %d held out for validation", counts.Stage1.Train, counts.Stage2.Train, counts.Stage1.Valid, counts.Stage2.Valid)
 	p.data, p.counts = &s, counts
 	if counts.Removed > 0 {
-		p.show.Say("  %d sources were left out; %s says why", counts.Removed, s.path("removed.jsonl"))
+		p.show.Say("  %s left out; %s says why", counted(counts.Removed, "source"), s.path("removed.jsonl"))
 	}
 	return s, counts, nil
 }
 
-func (c *dataCounts) fill(in dataset.Input, set *dataset.Set) {
-	c.Examples, c.Rows, c.Raw, c.Removed = len(in.Examples), len(in.Rows), len(in.Raw), len(set.Removed)
-	c.Stage1.Train, c.Stage1.Valid = len(set.Stage1[dataset.Train]), len(set.Stage1[dataset.Valid])
-	c.Stage2.Train, c.Stage2.Valid = len(set.Stage2[dataset.Train]), len(set.Stage2[dataset.Valid])
+func (p *pipeline) dataOptions() dataset.Options {
+	d := p.recipe.Data
+	o := dataset.Options{Seed: p.recipe.Seed, ValidShare: d.ValidShare, Phrasings: d.Phrasings, SystemPrompts: d.SystemPrompts}
+	if d.FIM.Share > 0 {
+		o.FIM = dataset.FIM(d.FIM)
+	}
+	if len(d.General) > 0 {
+		o.GeneralShare = d.GeneralShare
+	}
+	return o
 }
 
-func writeSet(d *runs.Dir, set *dataset.Set) error {
-	for _, side := range []dataset.Side{dataset.Train, dataset.Valid} {
-		if err := writeLines(d.File(filepath.FromSlash(dataset.Path(1, side))), set.Stage1[side]); err != nil {
-			return err
-		}
-		if err := writeLines(d.File(filepath.FromSlash(dataset.Path(2, side))), set.Stage2[side]); err != nil {
-			return err
-		}
+// writeData builds the set and writes it.
+func (p *pipeline) writeData(ctx context.Context, s *step, in dataset.Input, o dataset.Options, counts *dataCounts) error {
+	task := p.show.Start("data set")
+	defer task.Drop()
+	var size int64
+	for _, f := range in.Rows {
+		size += f.Size
 	}
-	if err := writeLines(d.File("lineage.jsonl"), set.Lineage); err != nil {
+	// Row files are read three times: to judge them, and for either side of the split.
+	in.Progress = func(read int64) { task.Update(float64(read), 3*float64(size), "") }
+	set, err := dataset.Build(ctx, p.engine, in, o)
+	if err != nil {
 		return err
 	}
-	return writeLines(d.File("removed.jsonl"), set.Removed)
+	counts.Examples, counts.Rows, counts.Raw, counts.General = len(in.Examples), set.Rows, len(in.Raw), set.General
+	counts.Removed = len(set.Removed)
+	if err := writeSet(ctx, s.dir, set, counts); err != nil {
+		return err
+	}
+	if err := p.finish(s, counts, "stage1", "stage2", "lineage.jsonl", "removed.jsonl", "split-proof.json"); err != nil {
+		return err
+	}
+	task.End("%d + %d rows to train on, %d + %d held out for validation", counts.Stage1.Train, counts.Stage2.Train, counts.Stage1.Valid, counts.Stage2.Valid)
+	return nil
+}
+
+// writeSet writes the files of a set side by side: its rows come one by one.
+func writeSet(ctx context.Context, d *runs.Dir, set *dataset.Set, counts *dataCounts) (err error) {
+	files := map[string]*runs.Writer{}
+	for _, name := range []string{dataset.Path(1, dataset.Train), dataset.Path(1, dataset.Valid), dataset.Path(2, dataset.Train), dataset.Path(2, dataset.Valid), "lineage.jsonl"} {
+		if files[name], err = runs.Create(d.File(filepath.FromSlash(name))); err != nil {
+			return err
+		}
+		defer files[name].Abort()
+	}
+	lineage := chat.NewEncoder(files["lineage.jsonl"])
+	proof, err := set.Write(ctx, func(r dataset.Row) error {
+		counts.count(r)
+		if _, err := files[r.File].Write(r.Line); err != nil {
+			return err
+		}
+		return lineage.Encode(r.Lineage)
+	})
+	if err != nil {
+		return err
+	}
+	counts.SetAside = proof.SetAside
+	for _, f := range files {
+		if err := f.Commit(); err != nil {
+			return err
+		}
+	}
+	if err := writeLines(d.File("removed.jsonl"), set.Removed); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(proof, "", "  ")
+	if err != nil {
+		return err
+	}
+	return runs.WriteFile(d.File("split-proof.json"), append(text, '\n'))
+}
+
+func (c *dataCounts) count(r dataset.Row) {
+	stage := &c.Stage1
+	if r.Stage == 2 {
+		stage = &c.Stage2
+	}
+	if r.Side == dataset.Valid {
+		stage.Valid++
+	} else {
+		stage.Train++
+	}
 }
 
 func writeLines[T any](path string, values []T) error {
@@ -129,8 +184,19 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 			return in, nil, err
 		}
 	}
-	for _, dir := range p.recipe.Data.Raw {
-		if err := p.readRaw(&in, sources, dir); err != nil {
+	d := p.recipe.Data
+	for _, dir := range d.Raw {
+		if err := p.readRaw(&in, &in.Raw, sources, dir, d.RawExtensions, "raw"); err != nil {
+			return in, nil, err
+		}
+	}
+	for _, dir := range d.Corpus {
+		if err := p.readCorpus(&in, sources, dir); err != nil {
+			return in, nil, err
+		}
+	}
+	for _, dir := range d.General {
+		if err := p.readRaw(&in, &in.General, sources, dir, d.GeneralExtensions, "general"); err != nil {
 			return in, nil, err
 		}
 	}
@@ -170,9 +236,9 @@ func (p *pipeline) readExamples(in *dataset.Input, sources map[string]string, di
 	if err != nil {
 		return err
 	}
+	findings = slices.DeleteFunc(findings, func(d diag.Diagnostic) bool { return d.Severity != diag.Error })
 	if len(findings) > 0 {
-		d := findings[0]
-		return fault.Newf("bbjtune check "+dir+" lists them all", "%d findings in the examples; the first: %s", len(findings), oneLine(d))
+		return fault.Newf("bbjtune check "+dir+" lists them all", "%s in the examples; the first: %s", count(len(findings), "error"), oneLine(findings[0]))
 	}
 	in.Examples = append(in.Examples, list...)
 	sources["examples "+dir], err = runs.HashTree(p.recipe.Path(dir), func(f string) bool { return strings.HasSuffix(f, ".md") })
@@ -183,43 +249,68 @@ func oneLine(d diag.Diagnostic) string {
 	return fmt.Sprintf("%s:%d:%d: %s %s", d.File, d.Span.Start.Line, d.Span.Start.Col, d.Code, d.Message)
 }
 
+// readRows opens a file of rows, which is read as often as need be.
 func (p *pipeline) readRows(in *dataset.Input, sources map[string]string, file string) error {
 	path := p.recipe.Path(file)
-	text, err := os.ReadFile(path)
+	hint := "name a JSONL file with a ChatML row a line"
+	f, err := os.Open(path)
 	if err != nil {
-		return fault.Wrap(fmt.Errorf("data.rows: %w", err), "name a JSONL file with a ChatML row a line")
+		return fault.Wrap(fmt.Errorf("data.rows: %w", err), hint)
 	}
-	number := 0
-	for line := range strings.Lines(strings.TrimPrefix(string(text), audit.BOM)) {
-		number++
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		messages, kind, problem := audit.ParseRow([]byte(line))
-		if problem != "" {
-			return fault.Newf(kind.Help+"; bbjtune data audit "+file+" finds all such rows", "%s:%d: %s: %s", file, number, kind.Title, problem)
-		}
-		in.Rows = append(in.Rows, dataset.Imported{Path: file, Line: number, Row: chat.Row{Messages: messages}})
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fault.Newf(hint, "data.rows: %s is no regular file", file)
 	}
-	sources["rows "+file], _, err = runs.HashFile(path)
+	if err == nil {
+		sources["rows "+file], _, err = runs.HashFile(path)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	in.Rows = append(in.Rows, dataset.RowFile{Path: file, Data: f, Size: info.Size()})
+	return nil
+}
+
+func closeRows(files []dataset.RowFile) {
+	for _, f := range files {
+		if c, ok := f.Data.(io.Closer); ok {
+			c.Close()
+		}
+	}
+}
+
+// readCorpus takes the documents of a corpus, which was compiled when it was made.
+func (p *pipeline) readCorpus(in *dataset.Input, sources map[string]string, dir string) error {
+	path := p.recipe.Path(dir)
+	documents, err := corpus.Read(path)
+	if err != nil {
+		return fmt.Errorf("data.corpus: %w", err)
+	}
+	for _, d := range documents {
+		in.Raw = append(in.Raw, dataset.Raw{Path: d.Source, Line: d.Line, Text: d.Text, Judged: true})
+	}
+	sources["corpus "+dir], _, err = runs.HashFile(filepath.Join(path, corpus.DocumentsFile))
 	return err
 }
 
-func (p *pipeline) readRaw(in *dataset.Input, sources map[string]string, dir string) error {
-	files, skipped, err := corpus.Load(p.recipe.Path(dir), p.recipe.Data.RawExtensions)
+// readRaw reads a folder of source into a list of the input. The kind is the key
+// of the recipe that names the folder.
+func (p *pipeline) readRaw(in *dataset.Input, list *[]dataset.Raw, sources map[string]string, dir string, extensions []string, kind string) error {
+	files, skipped, err := corpus.Load(p.recipe.Path(dir), extensions)
 	if err != nil {
 		return err
 	}
 	if len(files) == 0 {
-		return fault.Newf("check the folder and data.raw_extensions", "%s holds no BBj source (%s)", dir, strings.Join(p.recipe.Data.RawExtensions, " "))
+		return fault.Newf("check the folder and data."+kind+"_extensions", "%s holds no source (%s)", dir, strings.Join(extensions, " "))
 	}
 	for _, f := range files {
-		in.Raw = append(in.Raw, dataset.Raw{Path: dir + "/" + f.Path, Text: f.Text})
+		*list = append(*list, dataset.Raw{Path: dir + "/" + f.Path, Line: 1, Text: f.Text})
 	}
 	for _, s := range skipped {
 		p.show.Say("  %s/%s left out: %s", dir, s.Path, s.Reason)
 		in.LeftOut = append(in.LeftOut, dataset.Removal{Source: dir + "/" + s.Path, Reason: s.Reason})
 	}
-	sources["raw "+dir] = corpus.Hash(files)
+	sources[kind+" "+dir] = corpus.Hash(files)
 	return nil
 }

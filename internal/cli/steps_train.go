@@ -156,6 +156,9 @@ func describe(c *dataCounts) string {
 	if c.Raw > 0 {
 		text += fmt.Sprintf(", %d raw source files", c.Raw)
 	}
+	if c.General > 0 {
+		text += fmt.Sprintf(", %d files of general code", c.General)
+	}
 	text += fmt.Sprintf("; %d rows to train on and %d for validation in stage 1, %d and %d in stage 2", c.Stage1.Train, c.Stage1.Valid, c.Stage2.Train, c.Stage2.Valid)
 	if c.Removed > 0 {
 		text += fmt.Sprintf("; %d sources left out", c.Removed)

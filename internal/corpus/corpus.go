@@ -1,11 +1,12 @@
 // Package corpus collects raw BBj source from folders for continued
-// pretraining, and says of every file it leaves out why.
+// pretraining, and says of every file it leaves out why. [Load] reads a folder as
+// it is; [Build] makes documents of whole trees by named rules, and [Read] reads
+// what became of that.
 //
 // It must not know what becomes of the text.
 package corpus
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"bbjtune/internal/fault"
 )
@@ -89,27 +89,6 @@ func read(path string, d fs.DirEntry) (text, reason string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	switch {
-	case bytes.HasPrefix(raw, []byte("<<bbj>>")):
-		return "", "tokenised program", nil
-	case bytes.IndexByte(raw, 0) >= 0:
-		return "", "holds NUL bytes", nil
-	case len(bytes.TrimSpace(raw)) == 0:
-		return "", "empty", nil
-	}
-	return decode(raw), "", nil
-}
-
-// decode reads UTF-8, or Latin-1 where the bytes are not UTF-8.
-func decode(raw []byte) string {
-	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
-	text := string(raw)
-	if !utf8.Valid(raw) {
-		runes := make([]rune, len(raw))
-		for i, b := range raw {
-			runes[i] = rune(b)
-		}
-		text = string(runes)
-	}
-	return strings.ReplaceAll(text, "\r\n", "\n")
+	t := decode(raw)
+	return t.text, t.unfit().reason, nil
 }

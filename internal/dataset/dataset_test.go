@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -12,10 +13,12 @@ import (
 
 	"bbjtune/bbj/check"
 	"bbjtune/bbj/generation"
+	"bbjtune/internal/audit/audittest"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/example"
 	"bbjtune/internal/markdown"
+	"bbjtune/internal/near"
 )
 
 var options = dataset.Options{Seed: 1, ValidShare: 0.1, Phrasings: 1, SystemPrompts: []string{"one", "two", "three"}}
@@ -40,17 +43,57 @@ func made(n int) []*example.Example {
 	return list
 }
 
-func build(t *testing.T, in dataset.Input, o dataset.Options) *dataset.Set {
+// built is a set with all that it writes.
+type built struct {
+	*dataset.Set
+	Stage1  map[dataset.Side][]chat.Text
+	Stage2  map[dataset.Side][]chat.Row
+	Lineage []dataset.Lineage
+	Proof   *dataset.Proof
+}
+
+func build(t *testing.T, in dataset.Input, o dataset.Options) *built {
 	t.Helper()
-	set, err := dataset.Build(context.Background(), check.Embedded{}, in, o)
+	ctx := context.Background()
+	set, err := dataset.Build(ctx, check.Embedded{}, in, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return set
+	b := &built{Set: set, Stage1: map[dataset.Side][]chat.Text{}, Stage2: map[dataset.Side][]chat.Row{}}
+	b.Proof, err = set.Write(ctx, func(r dataset.Row) error {
+		b.Lineage = append(b.Lineage, r.Lineage)
+		if r.Stage == 1 {
+			b.Stage1[r.Side] = append(b.Stage1[r.Side], decode[chat.Text](t, r.Line))
+		} else {
+			b.Stage2[r.Side] = append(b.Stage2[r.Side], decode[chat.Row](t, r.Line))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func decode[T any](t *testing.T, line []byte) (value T) {
+	t.Helper()
+	if err := json.Unmarshal(line, &value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// file makes a row file in memory; row n stands in line n.
+func file(rows ...chat.Row) dataset.RowFile {
+	var b bytes.Buffer
+	if err := chat.WriteJSONL(&b, rows); err != nil {
+		panic(err)
+	}
+	return dataset.RowFile{Path: "rows.jsonl", Data: bytes.NewReader(b.Bytes()), Size: int64(b.Len())}
 }
 
 // sides maps every source to the side its rows stand on.
-func sides(t *testing.T, set *dataset.Set) map[string]string {
+func sides(t *testing.T, set *built) map[string]string {
 	t.Helper()
 	m := map[string]string{}
 	for _, l := range set.Lineage {
@@ -66,9 +109,9 @@ func sides(t *testing.T, set *dataset.Set) map[string]string {
 	return m
 }
 
-func bytesOf(t *testing.T, set *dataset.Set) string {
+func bytesOf(t *testing.T, set *built) string {
 	t.Helper()
-	text, err := json.Marshal(set)
+	text, err := json.Marshal([]any{set.Stage1, set.Stage2, set.Lineage, set.Removed, set.Proof})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,16 +153,13 @@ func TestAddingSourcesMovesNone(t *testing.T) {
 
 // A row is known by what it says: others before it in its file move it nowhere.
 func TestRowsKeepTheirSideWhereverTheyStand(t *testing.T) {
-	var rows []dataset.Imported
+	var rows []chat.Row
 	for i := range 200 {
-		rows = append(rows, imported(i+1, fmt.Sprintf("how is number %d of the %d questions answered", i, i*i), fmt.Sprintf("by the word w%dx", i*7)))
+		rows = append(rows, conversation(fmt.Sprintf("how is number %d of the %d questions answered", i, i*i), fmt.Sprintf("by the word w%dx", i*7)))
 	}
-	first := contents(build(t, dataset.Input{Rows: rows[:150]}, options))
+	first := contents(build(t, dataset.Input{Rows: []dataset.RowFile{file(rows[:150]...)}}, options))
 	slices.Reverse(rows)
-	for i := range rows {
-		rows[i].Line = i + 1
-	}
-	after := contents(build(t, dataset.Input{Rows: rows}, options))
+	after := contents(build(t, dataset.Input{Rows: []dataset.RowFile{file(rows...)}}, options))
 	for text, side := range first {
 		if after[text] != side {
 			t.Errorf("%q moved from %s to %s", text, side, after[text])
@@ -130,13 +170,13 @@ func TestRowsKeepTheirSideWhereverTheyStand(t *testing.T) {
 // The same question with another answer is no near-duplicate, and would still
 // tell validation what was trained on.
 func TestTheSameQuestionStandsOnOneSide(t *testing.T) {
-	var rows []dataset.Imported
+	var rows []chat.Row
 	for i := range 100 {
 		question := fmt.Sprintf("what does the statement number %d of chapter %d print", i, i%7)
-		rows = append(rows, imported(2*i+1, question, fmt.Sprintf("It prints the word a%dq, and nothing else at all.", i*3)),
-			imported(2*i+2, question, fmt.Sprintf("```bbj\nprint \"another answer\",%d\n```", i)))
+		rows = append(rows, conversation(question, fmt.Sprintf("It prints the word a%dq, and nothing else at all.", i*3)),
+			conversation(question, fmt.Sprintf("```bbj\nprint \"another answer\",%d\n```", i)))
 	}
-	set := build(t, dataset.Input{Rows: rows}, options)
+	set := build(t, dataset.Input{Rows: []dataset.RowFile{file(rows...)}}, options)
 	sides := map[string]dataset.Side{}
 	for _, side := range []dataset.Side{dataset.Train, dataset.Valid} {
 		for _, r := range set.Stage2[side] {
@@ -151,14 +191,12 @@ func TestTheSameQuestionStandsOnOneSide(t *testing.T) {
 	}
 }
 
-func imported(line int, question, answer string) dataset.Imported {
-	return dataset.Imported{Path: "rows.jsonl", Line: line, Row: chat.Row{Messages: []chat.Message{
-		{Role: chat.User, Content: question}, {Role: chat.Assistant, Content: answer},
-	}}}
+func conversation(question, answer string) chat.Row {
+	return chat.Row{Messages: []chat.Message{{Role: chat.User, Content: question}, {Role: chat.Assistant, Content: answer}}}
 }
 
 // contents says on which side each row stands, by its words.
-func contents(set *dataset.Set) map[string]dataset.Side {
+func contents(set *built) map[string]dataset.Side {
 	sides := map[string]dataset.Side{}
 	for side, rows := range set.Stage2 {
 		for _, r := range rows {
@@ -168,20 +206,275 @@ func contents(set *dataset.Set) map[string]dataset.Side {
 	return sides
 }
 
-func TestNearDuplicatesStandTogether(t *testing.T) {
-	list := made(120)
-	for i := range 60 {
+// Near-duplicates come to stand on one side: where hashes put them on two, one is
+// set aside with a reason.
+func TestNearDuplicatesStandOnOneSide(t *testing.T) {
+	list := made(300)
+	for i := range 150 {
 		twin := *list[i]
 		twin.Path = fmt.Sprintf("strings/twin%03d.md", i)
 		twin.Code = []markdown.Fence{{Lang: "bbj", Code: append(bytes.Clone(list[i].Code[0].Code), "rem z\n"...), Line: 10}}
 		list = append(list, &twin)
 	}
-	m := sides(t, build(t, dataset.Input{Examples: list}, options))
-	for i := range 60 {
+	set := build(t, dataset.Input{Examples: list}, options)
+	m := sides(t, set)
+	apart := 0
+	for i := range 150 {
 		a, b := fmt.Sprintf("strings/e%03d.md", i), fmt.Sprintf("strings/twin%03d.md", i)
-		if m[a] != m[b] {
+		switch {
+		case m[a] == "" && m[b] == "":
+			t.Errorf("%s and its twin are both gone", a)
+		case m[a] == "" || m[b] == "":
+			apart++
+		case m[a] != m[b]:
 			t.Errorf("%s is on %s, its twin on %s", a, m[a], m[b])
 		}
+	}
+	if apart != len(set.Removed) || apart != set.Proof.SetAside || apart < 10 || apart > 50 {
+		t.Errorf("%d of 150 pairs lost one, %d sources were removed, the proof says %d", apart, len(set.Removed), set.Proof.SetAside)
+	}
+	for _, r := range set.Removed {
+		if !strings.Contains(r.Reason, "which stands on the other side of the split") {
+			t.Errorf("%v", r)
+		}
+	}
+	leakFree(t, set)
+}
+
+// texts returns all that stands on one side, of both stages.
+func (b *built) texts(side dataset.Side) []string {
+	var list []string
+	for _, x := range b.Stage1[side] {
+		list = append(list, x.Text)
+	}
+	for _, r := range b.Stage2[side] {
+		text := ""
+		for _, m := range r.Messages {
+			if m.Role != chat.System {
+				text += m.Content + "\n"
+			}
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// leakFree compares every text of training with every one of validation, and the
+// closest pair with the one of the proof.
+func leakFree(t *testing.T, set *built) {
+	t.Helper()
+	train, valid := near.Sets(set.texts(dataset.Train)), near.Sets(set.texts(dataset.Valid))
+	if len(train) != set.Proof.TrainRows || len(valid) != set.Proof.ValidRows || len(train)*len(valid) == 0 {
+		t.Errorf("%d and %d rows, the proof says %d and %d", len(train), len(valid), set.Proof.TrainRows, set.Proof.ValidRows)
+	}
+	closest, pairs := 0.0, 0
+	for _, a := range train {
+		for _, b := range valid {
+			s := near.Jaccard(a, b)
+			closest = max(closest, s)
+			if s >= 0.7 {
+				pairs++
+			}
+		}
+	}
+	if pairs > 0 {
+		t.Errorf("%d pairs over the border are near-duplicates", pairs)
+	}
+	if c := set.Proof.Closest; c != nil {
+		a, b := set.row(t, c.Train), set.row(t, c.Valid)
+		if c.Similarity != closest || near.Similarity(a, b) != closest || c.Train.Source == "" {
+			t.Errorf("the closest pair is %v alike, the proof says %+v", closest, c)
+		}
+	} else if closest > set.Proof.Below {
+		t.Errorf("the closest pair is %v alike, the proof says below %v", closest, set.Proof.Below)
+	}
+}
+
+// row returns the text that a lineage names.
+func (b *built) row(t *testing.T, l dataset.Lineage) string {
+	t.Helper()
+	if !slices.Contains(b.Lineage, l) {
+		t.Fatalf("%v is no row", l)
+	}
+	side := dataset.Train
+	if strings.HasSuffix(l.File, "valid.jsonl") {
+		side = dataset.Valid
+	}
+	list := b.texts(side)
+	if strings.HasPrefix(l.File, "stage2/") {
+		list = list[len(b.Stage1[side]):]
+	}
+	return list[l.Row-1]
+}
+
+// A set as large as people have one: rows that repeat questions, answers and each
+// other, added to later, in any order.
+func TestNothingCrossesTheBorder(t *testing.T) {
+	var rows []chat.Row
+	for _, r := range audittest.Generate(7)[:6000] {
+		rows = append(rows, r)
+	}
+	random := rand.New(rand.NewPCG(2, 2))
+	for range 800 { // families of near-duplicates
+		r := rows[random.IntN(1000)]
+		rows = append(rows, conversation(r.Messages[1].Content+" please", r.Messages[2].Content+fmt.Sprintf("\nIt is number %d.", random.IntN(50))))
+	}
+	first := build(t, dataset.Input{Examples: made(40), Rows: []dataset.RowFile{file(rows...)}}, options)
+	leakFree(t, first)
+	if first.Proof.SetAside == 0 || first.Proof.Closest == nil {
+		t.Errorf("nothing was near the border: %+v", first.Proof)
+	}
+	if n := len(first.Removed) + len(first.Stage2[dataset.Train]) + len(first.Stage2[dataset.Valid]) - 40; n != len(rows) {
+		t.Errorf("%d rows of %d are accounted for", n, len(rows))
+	}
+	shuffled := slices.Clone(rows)
+	random.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	again := build(t, dataset.Input{Examples: made(40), Rows: []dataset.RowFile{file(shuffled...)}}, options)
+	if !maps.Equal(contents(first), contents(again)) {
+		t.Error("the order of the rows shows in the split")
+	}
+	more := slices.Clone(rows)
+	for i := range 1000 {
+		r := rows[random.IntN(len(rows))]
+		if i%2 == 0 { // like one of the old ones
+			more = append(more, conversation(r.Messages[len(r.Messages)-2].Content+" again", r.Messages[len(r.Messages)-1].Content+"\nThat is all."))
+		} else {
+			more = append(more, conversation(fmt.Sprintf("question %d of the new ones", i*i), fmt.Sprintf("the answer is w%d and w%d", i*7, i*11)))
+		}
+	}
+	grown := build(t, dataset.Input{Examples: made(40), Rows: []dataset.RowFile{file(more...)}}, options)
+	leakFree(t, grown)
+	now, gone := contents(grown), 0
+	for text, side := range contents(first) {
+		if now[text] == "" {
+			gone++
+		} else if now[text] != side {
+			t.Errorf("%.40q moved from %s to %s", text, side, now[text])
+		}
+	}
+	t.Logf("%d of %d old rows were set aside for new ones like them; %+v", gone, len(rows), grown.Proof)
+}
+
+// What is near to both sides is what goes, since what it says remains.
+func TestWhatIsNearToBothSidesIsSetAside(t *testing.T) {
+	words := func(from, n int) string {
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf("w%d", from+i))
+		}
+		return strings.Join(list, " ")
+	}
+	// A and B are alike at 0.66, the bridge is alike to both at more than 0.7.
+	var rows []chat.Row
+	for i := range 300 {
+		base := i * 1000
+		rows = append(rows, conversation(fmt.Sprintf("left %d", i), words(base, 100)), conversation(fmt.Sprintf("right %d", i), words(base+20, 100)))
+	}
+	before := contents(build(t, dataset.Input{Rows: []dataset.RowFile{file(rows...)}}, options))
+	bridges := 0
+	for i := range 300 {
+		left, right := rows[2*i], rows[2*i+1]
+		l, r := before[left.Messages[0].Content+left.Messages[1].Content], before[right.Messages[0].Content+right.Messages[1].Content]
+		if l == r {
+			continue
+		}
+		bridges++
+		bridge := conversation(fmt.Sprintf("between %d", i), words(i*1000+10, 100))
+		set := build(t, dataset.Input{Rows: []dataset.RowFile{file(append(slices.Clone(rows), bridge)...)}}, options)
+		if len(set.Removed) != 1 || set.Removed[0].Source != "rows.jsonl:601" || !strings.HasPrefix(set.Removed[0].Reason, "near to both sides of the split, on the other side to rows.jsonl:") {
+			t.Errorf("removed %v", set.Removed)
+		}
+		if bridges == 5 {
+			return
+		}
+	}
+	t.Errorf("only %d pairs stand apart", bridges)
+}
+
+func TestSetsOfOneKindSayWhyTheyCannotBeSplit(t *testing.T) {
+	var rows []chat.Row
+	for i := range 60 {
+		rows = append(rows, conversation(fmt.Sprintf("number %d", i), strings.Repeat("the same long answer to all that anybody may ever ask, said once more ", 8)))
+	}
+	_, err := dataset.Build(context.Background(), check.Embedded{}, dataset.Input{Rows: []dataset.RowFile{file(rows...)}}, options)
+	if err == nil || err.Error() != "nothing is left on one side of the split: the 60 sources resemble each other too much" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestFillInTheMiddle(t *testing.T) {
+	o := options
+	o.FIM = dataset.FIM{Share: 0.5, Prefix: "<|fim_prefix|>", Suffix: "<|fim_suffix|>", Middle: "<|fim_middle|>"}
+	list := made(200)
+	forged := *list[0]
+	forged.Path = "strings/forged.md"
+	forged.Code = []markdown.Fence{{Lang: "bbj", Code: []byte("rem x\nprint \"<|fim_middle|>\"\n"), Line: 10}}
+	plain, set := build(t, dataset.Input{Examples: list}, options), build(t, dataset.Input{Examples: append(list, &forged)}, o)
+	if len(set.Removed) != 1 || set.Removed[0].Reason != "spells out the token <|fim_middle|>" {
+		t.Errorf("removed %v", set.Removed)
+	}
+	if !slices.Equal(plain.Stage1[dataset.Valid], set.Stage1[dataset.Valid]) {
+		t.Error("validation changed")
+	}
+	turned := 0
+	for i, x := range set.Stage1[dataset.Train] {
+		want := plain.Stage1[dataset.Train][i].Text
+		if x.Text == want {
+			continue
+		}
+		turned++
+		rest, ok := strings.CutPrefix(x.Text, "<|fim_prefix|>")
+		prefix, rest, ok2 := strings.Cut(rest, "<|fim_suffix|>")
+		suffix, middle, ok3 := strings.Cut(rest, "<|fim_middle|>")
+		if !ok || !ok2 || !ok3 || prefix+middle+suffix != want {
+			t.Errorf("%q is not %q in another order", x.Text, want)
+		}
+	}
+	if n := len(set.Stage1[dataset.Train]); turned < n/3 || turned > 2*n/3 {
+		t.Errorf("%d of %d texts ask for the middle", turned, n)
+	}
+}
+
+func TestGeneralCodeMakesUpItsShare(t *testing.T) {
+	o := options
+	o.GeneralShare = 0.2
+	general := func(n int) (list []dataset.Raw) {
+		for i := range n {
+			list = append(list, dataset.Raw{Path: fmt.Sprintf("general/g%03d.py", i), Text: fmt.Sprintf("def f%d(x%d):\n    return x%d + %d\n", i, i*3, i*5, i*7)})
+		}
+		return list
+	}
+	characters := func(set *built) (bbj, other int) {
+		for _, side := range []dataset.Side{dataset.Train, dataset.Valid} {
+			for _, x := range set.Stage1[side] {
+				if strings.HasPrefix(x.Text, "def ") {
+					other += len(x.Text)
+				} else {
+					bbj += len(x.Text)
+				}
+			}
+		}
+		return bbj, other
+	}
+	list := made(200)
+	small := build(t, dataset.Input{Examples: list[:100], General: general(900)}, o)
+	set := build(t, dataset.Input{Examples: list, General: general(900)}, o)
+	bbj, other := characters(set)
+	if share := float64(other) / float64(bbj+other); share < 0.195 || share > 0.205 {
+		t.Errorf("general code makes up %.3f", share)
+	}
+	if len(set.Stage1[dataset.Valid]) == 0 || len(set.Stage2[dataset.Train])+len(set.Stage2[dataset.Valid]) != 200 {
+		t.Error("general code is not in stage 1 alone")
+	}
+	now := sides(t, set)
+	for source, side := range sides(t, small) {
+		if now[source] != side {
+			t.Errorf("%s moved from %s to %q", source, side, now[source])
+		}
+	}
+	few := build(t, dataset.Input{Examples: list, General: general(3)}, o)
+	if few.General != 3 {
+		t.Errorf("%d of 3 general files were taken", few.General)
 	}
 }
 
@@ -211,17 +504,16 @@ func TestHeldOutInsideALongerTextIsNeverTrainedOn(t *testing.T) {
 		around.Write(e.Code[0].Code)
 	}
 	var in dataset.Input
+	var rows []chat.Row
 	in.Examples = list[:30]
 	for i, e := range list[30:40] {
 		prompt, code := fmt.Sprintf("Write a program number %d that reads a key and prints its %d fields", i, i+7), string(e.Code[0].Code)
 		name := fmt.Sprintf("case/%d", i)
 		in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: name, Text: prompt}, dataset.HeldOut{Name: name, Text: code})
 		in.Raw = append(in.Raw, dataset.Raw{Path: fmt.Sprintf("src/%d.bbj", i), Text: around.String() + code + around.String()})
-		in.Rows = append(in.Rows, dataset.Imported{Path: "rows.jsonl", Line: i, Row: chat.Row{Messages: []chat.Message{
-			{Role: chat.User, Content: "A colleague asks us today, quite urgently, for this. " + prompt + ". Please be brief, and mind our style guide."},
-			{Role: chat.Assistant, Content: "It is not hard at all."},
-		}}})
+		rows = append(rows, conversation("A colleague asks us today, quite urgently, for this. "+prompt+". Please be brief, and mind our style guide.", "It is not hard at all."))
 	}
+	in.Rows = []dataset.RowFile{file(rows...)}
 	set := build(t, in, options)
 	for source := range sides(t, set) {
 		if !strings.HasPrefix(source, "strings/") {
@@ -234,15 +526,13 @@ func TestHeldOutInsideALongerTextIsNeverTrainedOn(t *testing.T) {
 }
 
 func TestImportedRowsAreChecked(t *testing.T) {
-	row := func(line int, answer string) dataset.Imported {
-		return dataset.Imported{Path: "rows.jsonl", Line: line, Row: chat.Row{Messages: []chat.Message{
-			{Role: chat.User, Content: fmt.Sprintf("question %d\n\n```bbj\nx++\n```", line)}, {Role: chat.Assistant, Content: answer},
-		}}}
+	row := func(line int, answer string) chat.Row {
+		return conversation(fmt.Sprintf("question %d\n\n```bbj\nx++\n```", line), answer)
 	}
-	set := build(t, dataset.Input{Examples: made(30), Rows: []dataset.Imported{
+	set := build(t, dataset.Input{Examples: made(30), Rows: []dataset.RowFile{file(
 		row(1, "Like this:\n\n```bbj\nx++ // more\n```\n"), row(2, "done<|im_end|>\n<|im_start|>user\nnext"),
 		row(3, "Like this:\n\n```bbj\nx=x+1\n```\n"), row(4, "In Java:\n\n```java\nx++;\n```\n"),
-	}}, options)
+	)}}, options)
 	var got []string
 	for _, r := range set.Removed {
 		got = append(got, r.Source+" "+r.Reason)
@@ -329,9 +619,9 @@ func TestEmptyAndTiny(t *testing.T) {
 }
 
 func TestImportedRows(t *testing.T) {
-	row := chat.Row{Messages: []chat.Message{{Role: chat.User, Content: "hello there"}, {Role: chat.Assistant, Content: "general"}}}
-	set := build(t, dataset.Input{Examples: made(30), Rows: []dataset.Imported{{Path: "rows.jsonl", Line: 4, Row: row}}}, options)
-	if sides(t, set)["rows.jsonl:4"] == "" {
+	rows := file(conversation("hello there", "general"), conversation("and you", "also"))
+	set := build(t, dataset.Input{Examples: made(30), Rows: []dataset.RowFile{rows}}, options)
+	if sides(t, set)["rows.jsonl:2"] == "" || set.Rows != 2 {
 		t.Error("the imported row is not in the set")
 	}
 }

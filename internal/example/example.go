@@ -10,11 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -23,7 +20,6 @@ import (
 	"bbjtune/bbj/generation"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/markdown"
-	"bbjtune/internal/strictyaml"
 )
 
 // Type says what an example trains.
@@ -51,13 +47,39 @@ func Topics() []string {
 // Generations is one generation or a list of them in YAML.
 type Generations []generation.Generation
 
-// UnmarshalYAML implements [yaml.Unmarshaler].
+// UnmarshalYAML implements [yaml.Unmarshaler]. What is no name is left out; the
+// checks of the front matter report it.
 func (g *Generations) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind == yaml.ScalarNode {
-		*g = Generations{generation.Generation(n.Value)}
-		return nil
+	*g = nil
+	for _, item := range scalars(n) {
+		*g = append(*g, generation.Generation(item.Value))
 	}
-	return n.Decode((*[]generation.Generation)(g))
+	return nil
+}
+
+// scalars are the scalar that a node is, or those in its list.
+func scalars(n *yaml.Node) []*yaml.Node {
+	switch n = resolved(n); n.Kind {
+	case yaml.ScalarNode:
+		return []*yaml.Node{n}
+	case yaml.SequenceNode:
+		var list []*yaml.Node
+		for _, item := range n.Content {
+			if item = resolved(item); item.Kind == yaml.ScalarNode {
+				list = append(list, item)
+			}
+		}
+		return list
+	}
+	return nil
+}
+
+// resolved is the node that an alias stands for.
+func resolved(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
 }
 
 // Front is the front matter of an example.
@@ -85,6 +107,8 @@ type Example struct {
 	// Expected is the text of Expected Behavior or Expected Output.
 	Expected    string
 	Explanation string
+	// Snippets is the BBj code that stands in other sections than Code.
+	Snippets []markdown.Fence
 }
 
 // Fences returns all code of the example.
@@ -95,8 +119,8 @@ func (e *Example) Fences() []markdown.Fence {
 // skip are Markdown files that are not examples.
 var skip = []string{"README.md", "FORMAT.md", "CONTRIBUTING.md"}
 
-// Load reads every example below dir in the order of their paths. Files that
-// break the format are reported and left out. The error says that the folder
+// Load reads every example below dir in the order of their paths. Files with an
+// error among their findings are left out, not those with warnings. The error says that the folder
 // itself could not be read or holds no example.
 func Load(dir string) ([]*Example, []diag.Diagnostic, error) {
 	paths, err := Files(dir)
@@ -112,7 +136,7 @@ func Load(dir string) ([]*Example, []diag.Diagnostic, error) {
 		}
 		e, found := Parse(p, text)
 		findings = append(findings, found...)
-		if len(found) == 0 {
+		if !diag.HasErrors(found, diag.Format) {
 			list = append(list, e)
 		}
 	}
@@ -138,195 +162,4 @@ func Files(dir string) ([]string, error) {
 	}
 	slices.Sort(paths)
 	return paths, nil
-}
-
-// parser collects what is wrong with one file.
-type parser struct {
-	path     string
-	findings []diag.Diagnostic
-}
-
-func (p *parser) report(rule Rule, line int, format string, args ...any) {
-	at := diag.Pos{Line: max(line, 1), Col: 1}
-	p.findings = append(p.findings, diag.Diagnostic{
-		Code: rule.Code, Name: rule.Name, Severity: diag.Error, Family: diag.Format, File: p.path,
-		Span: diag.Span{Start: at, End: at}, Message: fmt.Sprintf(format, args...), Help: rule.Help,
-	})
-}
-
-// Parse reads one example. It is usable when the list of findings is empty.
-func Parse(name string, text []byte) (*Example, []diag.Diagnostic) {
-	p := &parser{path: name}
-	e := &Example{Path: name, Topic: path.Base(path.Dir(name))}
-	p.checkName(e)
-	doc, err := markdown.Parse(name, text)
-	if err != nil {
-		line, message := Placed(err, name)
-		p.report(FrontMatter, line, "%s", message)
-		return e, p.findings
-	}
-	if doc.Front == nil {
-		p.report(FrontMatter, 1, "no front matter before the text")
-		return e, p.findings
-	}
-	if err := strictyaml.Decode(name, doc.FrontLine, doc.Front, &e.Front); err != nil {
-		line, message := Placed(err, name)
-		p.report(FrontMatter, max(line, doc.FrontLine), "%s%s", message, hintText(err))
-		return e, p.findings
-	}
-	p.checkFront(e)
-	p.checkOrder(doc)
-	p.readCode(doc, e)
-	p.readText(doc, e)
-	return e, p.findings
-}
-
-// Placed takes an error's text apart that begins with the name of the file and
-// perhaps a line: a diagnostic says both itself. The line is 1 where there is
-// none.
-func Placed(err error, name string) (line int, message string) {
-	message = strings.TrimLeft(strings.TrimPrefix(err.Error(), name), ": ")
-	if number, rest, ok := strings.Cut(message, ":"); ok {
-		if n, err := strconv.Atoi(number); err == nil && n > 0 {
-			return n, strings.TrimSpace(rest)
-		}
-	}
-	return 1, message
-}
-
-func hintText(err error) string {
-	if h := fault.Hint(err); h != "" {
-		return " (" + h + ")"
-	}
-	return ""
-}
-
-var kebab = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*\.md$`)
-
-func (p *parser) checkName(e *Example) {
-	if base := path.Base(e.Path); !kebab.MatchString(base) {
-		p.report(FileName, 1, "file name %q is not kebab-case", base)
-	}
-	if !slices.Contains(Topics(), e.Topic) {
-		p.report(FileName, 1, "%q is no topic folder (%s)", e.Topic, strings.Join(Topics(), ", "))
-	}
-}
-
-func (p *parser) checkFront(e *Example) {
-	if e.Title == "" {
-		p.report(FrontMatter, 2, "title is missing")
-	}
-	if !slices.Contains(Types(), e.Type) {
-		p.report(FrontMatter, 2, "type %q is none of %s", e.Type, names(Types()))
-	}
-	if len(e.Generation) == 0 {
-		p.report(FrontMatter, 2, "generation is missing")
-	}
-	for _, g := range e.Generation {
-		if !slices.Contains(generation.Known(), g) && (g != generation.All || len(e.Generation) > 1) {
-			p.report(FrontMatter, 2, "generation %q is none of all, %s", g, names(generation.Known()))
-		}
-	}
-	if e.Difficulty != "" && !slices.Contains(Difficulties(), e.Difficulty) {
-		p.report(FrontMatter, 2, "difficulty %q is none of %s", e.Difficulty, strings.Join(Difficulties(), ", "))
-	}
-	p.checkMigration(e)
-}
-
-func (p *parser) checkMigration(e *Example) {
-	check := func(key string, g generation.Generation) {
-		switch {
-		case e.Type != Migration && g != "":
-			p.report(FrontMatter, 2, "%s is for migrations only", key)
-		case e.Type == Migration && !slices.Contains(generation.Known(), g):
-			p.report(FrontMatter, 2, "%s of a migration must be one of %s, not %q", key, names(generation.Known()), g)
-		}
-	}
-	check("from_generation", e.FromGeneration)
-	check("to_generation", e.ToGeneration)
-}
-
-func names[T ~string](list []T) string {
-	words := make([]string, len(list))
-	for i, v := range list {
-		words[i] = string(v)
-	}
-	return strings.Join(words, ", ")
-}
-
-// order is the order of the sections; those of equal rank exclude each other.
-var order = map[string]int{"code": 0, "expected behavior": 1, "expected output": 1, "explanation": 2}
-
-func (p *parser) checkOrder(doc *markdown.Document) {
-	last := -1
-	for _, s := range doc.Sections {
-		rank, known := order[strings.ToLower(s.Title)]
-		switch {
-		case !known:
-			p.report(Sections, s.Line, "section %q is not part of the format", s.Title)
-		case rank <= last:
-			p.report(Sections, s.Line, "section %q stands in the wrong place", s.Title)
-		default:
-			last = rank
-		}
-	}
-}
-
-func (p *parser) readCode(doc *markdown.Document, e *Example) {
-	s, ok := doc.Section("Code")
-	if !ok {
-		p.report(Sections, 1, "section \"## Code\" is missing")
-		return
-	}
-	if e.Type == Migration {
-		e.Before, e.After = p.side(s, "before"), p.side(s, "after")
-	} else {
-		e.Code = s.AllFences()
-	}
-	if len(e.Fences()) == 0 {
-		p.report(Code, s.Line, "section \"## Code\" holds no code fence")
-	}
-	for _, f := range e.Fences() {
-		p.checkFence(f)
-	}
-}
-
-func (p *parser) side(s markdown.Section, name string) []markdown.Fence {
-	for _, sub := range s.Subsections {
-		title := strings.ToLower(sub.Title)
-		if title == name || strings.HasPrefix(title, name+" (") {
-			if len(sub.Fences) == 0 {
-				p.report(Code, sub.Line, "%q holds no code fence", "### "+sub.Title)
-			}
-			return sub.Fences
-		}
-	}
-	p.report(Sections, s.Line, "a migration needs %q", "### "+strings.ToUpper(name[:1])+name[1:])
-	return nil
-}
-
-var remFirst = regexp.MustCompile(`(?i)^\s*(\d+\s+)?rem\b`)
-
-func (p *parser) checkFence(f markdown.Fence) {
-	if f.Lang != "bbj" {
-		p.report(Code, f.Line-1, "code fence is marked %q, expected bbj", f.Lang)
-	}
-	if !remFirst.Match(f.Code) {
-		p.report(Code, f.Line, "code starts without a REM that says what it does")
-	}
-}
-
-func (p *parser) readText(doc *markdown.Document, e *Example) {
-	if s, ok := doc.Section("Expected Behavior"); ok {
-		e.Expected = s.Text
-	} else if s, ok := doc.Section("Expected Output"); ok {
-		e.Expected = s.Text
-	} else {
-		p.report(Sections, 1, "section \"## Expected Behavior\" or \"## Expected Output\" is missing")
-	}
-	s, ok := doc.Section("Explanation")
-	if !ok || s.Text == "" {
-		p.report(Sections, 1, "section \"## Explanation\" is missing or empty")
-	}
-	e.Explanation = s.Text
 }

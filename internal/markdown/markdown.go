@@ -50,11 +50,13 @@ type Fence struct {
 	// Lang is the first word after the opening ```, in lower case.
 	Lang string
 	// Filename is the name from a <!-- filename: NAME --> line before the
-	// fence, or "".
-	Filename string
-	Code     []byte
-	// Line is the line of the file on which the code begins.
-	Line int
+	// fence, or "", and FilenameLine the line of the file on which it stands.
+	Filename     string
+	FilenameLine int
+	Code         []byte
+	// Line is the line of the file on which the code begins, and Indent how
+	// many bytes of its lines stand left of the code.
+	Line, Indent int
 }
 
 // Section returns the first section of that title, without regard to case.
@@ -83,7 +85,7 @@ func (s Section) Prose() string {
 
 var (
 	proseDrop = regexp.MustCompile("(?ms)^```.*?^```[ \t]*$\n?|<!--.*?-->\n?")
-	filename  = regexp.MustCompile(`<!--\s*filename:\s*(\S+)\s*-->`)
+	filename  = regexp.MustCompile(`<!--\s*filename:\s*(.*?)\s*-->`)
 )
 
 // Parse splits a document. CRLF line ends are read as LF.
@@ -91,13 +93,16 @@ func Parse(name string, content []byte) (*Document, error) {
 	src := bytes.ReplaceAll(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), []byte("\r\n"), []byte("\n"))
 	d := &Document{Name: name}
 	body := 0
-	if rest, ok := bytes.CutPrefix(src, []byte("---\n")); ok {
-		end := bytes.Index(rest, []byte("\n---\n"))
+	if bytes.HasPrefix(src, []byte("---\n")) {
+		// From the line break on, since the front matter may be empty, and with
+		// one at the end, since the text behind it may be.
+		open := len("---")
+		end := bytes.Index(append(src[open:len(src):len(src)], '\n'), []byte("\n---\n"))
 		if end < 0 {
 			return nil, fault.Newf("end it with a line of three dashes", "%s:1: front matter without an end", name)
 		}
-		d.Front, d.FrontLine = rest[:end+1], 2
-		body = len("---\n") + end + len("\n---\n")
+		d.Front, d.FrontLine = src[open+1:max(open+1, open+end+1)], 2
+		body = min(open+end+len("\n---\n"), len(src))
 	}
 	// The parser sees blanks where the front matter stood, so that its
 	// offsets are those of the file.
@@ -129,7 +134,7 @@ type reader struct {
 }
 
 func (r *reader) read(root ast.Node) {
-	pendingName := ""
+	var pending Fence // what a comment says of the next fence
 	for n := root.FirstChild(); n != nil; n = n.NextSibling() {
 		switch n := n.(type) {
 		case *ast.Heading:
@@ -143,28 +148,43 @@ func (r *reader) read(root ast.Node) {
 				end = seg.Stop + i + 1
 			}
 			r.blocks = append(r.blocks, block{heading: n.Level, start: start, end: end, title: strings.TrimSpace(string(seg.Value(r.src)))})
-			pendingName = ""
+			pending = Fence{}
 		case *ast.HTMLBlock:
 			for i := range n.Lines().Len() {
 				seg := n.Lines().At(i)
 				if m := filename.FindSubmatch(seg.Value(r.src)); m != nil {
-					pendingName = string(m[1])
+					pending = Fence{Filename: string(m[1]), FilenameLine: r.line(seg.Start)}
 				}
 			}
-		case *ast.FencedCodeBlock:
-			r.blocks = append(r.blocks, block{start: n.Pos(), fence: r.fence(n, pendingName)})
-			pendingName = ""
+		default:
+			pending = r.readFences(n, pending)
 		}
 	}
 }
 
-func (r *reader) fence(n *ast.FencedCodeBlock, name string) *Fence {
-	f := &Fence{Lang: strings.ToLower(string(n.Language(r.src))), Filename: name}
+// readFences takes the fences in a block, which is one or holds some, as a list
+// does, and returns what is pending behind it.
+func (r *reader) readFences(n ast.Node, pending Fence) Fence {
+	if f, ok := n.(*ast.FencedCodeBlock); ok {
+		r.blocks = append(r.blocks, block{start: f.Pos(), fence: r.fence(f, pending)})
+		return Fence{}
+	}
+	if n.Type() == ast.TypeBlock {
+		for child := n.FirstChild(); child != nil; child = child.NextSibling() {
+			pending = r.readFences(child, pending)
+		}
+	}
+	return pending
+}
+
+func (r *reader) fence(n *ast.FencedCodeBlock, f Fence) *Fence {
+	f.Lang = strings.ToLower(string(n.Language(r.src)))
 	var code bytes.Buffer
 	for i := range n.Lines().Len() {
 		seg := n.Lines().At(i)
 		if i == 0 {
 			f.Line = r.line(seg.Start)
+			f.Indent = seg.Start - r.lines[f.Line-1]
 		}
 		code.Write(seg.Value(r.src))
 	}
@@ -172,7 +192,7 @@ func (r *reader) fence(n *ast.FencedCodeBlock, name string) *Fence {
 	if f.Line == 0 {
 		f.Line = r.line(n.Pos()) + 1
 	}
-	return f
+	return &f
 }
 
 // sections cuts the blocks at headings of the level.

@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 			if !ok || len(code.Fences) != 2 || code.Line != 7 {
 				t.Fatalf("code section %+v", code)
 			}
-			if f := code.Fences[0]; f.Filename != "a.bbj" || f.Lang != "bbj" || string(f.Code) != "rem a\nprint 1\n" || f.Line != 11 {
+			if f := code.Fences[0]; f.Filename != "a.bbj" || f.FilenameLine != 9 || f.Lang != "bbj" || string(f.Code) != "rem a\nprint 1\n" || f.Line != 11 {
 				t.Errorf("first fence %+v", f)
 			}
 			if f := code.Fences[1]; f.Filename != "" || f.Lang != "bbj" || f.Line != 18 {
@@ -56,6 +56,27 @@ func crlf(s string) string {
 		out = append(out, s[i])
 	}
 	return string(out)
+}
+
+func TestParseFrontMatterAlone(t *testing.T) {
+	for text, want := range map[string]string{"---\n---\n": "", "---\n---": "", "---\na: 1\n---": "a: 1\n", "---\na: 1\n---\n": "a: 1\n"} {
+		d, err := markdown.Parse("f.md", []byte(text))
+		if err != nil || d.Front == nil || string(d.Front) != want {
+			t.Errorf("%q: %q, %v", text, d.Front, err)
+		}
+	}
+}
+
+// A fence in a list is one, too, and its lines start further right.
+func TestParseFenceInList(t *testing.T) {
+	d, err := markdown.Parse("f.md", []byte("## Code\n\n- first:\n\n  <!-- filename: my file.bbj -->\n\n  ```bbj\n  rem a\n    print 1\n  ```\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := d.Sections[0].Fences
+	if len(list) != 1 || string(list[0].Code) != "rem a\n  print 1\n" || list[0].Line != 8 || list[0].Indent != 2 {
+		t.Errorf("fences %+v", list)
+	}
 }
 
 func TestParseFrontMatterWithoutEnd(t *testing.T) {

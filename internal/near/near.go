@@ -7,6 +7,7 @@ package near
 
 import (
 	"maps"
+	"math"
 	"math/bits"
 	"slices"
 	"unicode"
@@ -118,6 +119,27 @@ func tokens(text string) []uint64 {
 	}
 	flush()
 	return list
+}
+
+// Sketch is a number that two sets share with a probability of their similarity to
+// the power of n (MinHash with n permutations; Broder 1997).
+func (s Set) Sketch(n int) uint64 {
+	var sketch uint64
+	for i := range uint64(n) {
+		least := uint64(math.MaxUint64)
+		for _, g := range s {
+			least = min(least, mix(uint64(g)|(i+1)<<32))
+		}
+		sketch = mix(sketch ^ least)
+	}
+	return sketch
+}
+
+// mix is the finalizer of SplitMix64.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
+	x = (x ^ x>>27) * 0x94D049BB133111EB
+	return x ^ x>>31
 }
 
 // common is the size of the intersection, or less than need once it cannot reach

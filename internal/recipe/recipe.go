@@ -68,7 +68,16 @@ type Data struct {
 	Raw []string `yaml:"raw" json:"raw,omitempty"`
 	// RawExtensions are the file name endings of BBj source.
 	RawExtensions []string `yaml:"raw_extensions" json:"raw_extensions"`
-	// ValidShare is the share of examples held out for validation.
+	// Corpus are folders that bbjtune corpus build has made, for stage 1.
+	Corpus []string `yaml:"corpus" json:"corpus,omitempty"`
+	// General are folders of source in other languages for stage 1, against
+	// forgetting them; GeneralShare is what they make up of it.
+	General           []string `yaml:"general" json:"general,omitempty"`
+	GeneralExtensions []string `yaml:"general_extensions" json:"general_extensions"`
+	GeneralShare      float64  `yaml:"general_share" json:"general_share"`
+	// FIM is the fill-in-the-middle form of stage 1.
+	FIM FIM `yaml:"fim" json:"fim"`
+	// ValidShare is the share of sources held out for validation.
 	ValidShare float64 `yaml:"valid_share" json:"valid_share"`
 	// Phrasings is how many differently worded prompts an example yields.
 	Phrasings int `yaml:"phrasings" json:"phrasings"`
@@ -77,6 +86,23 @@ type Data struct {
 	SystemPrompts []string `yaml:"system_prompts" json:"system_prompts"`
 	// HoldOut are suites whose cases must not be trained on.
 	HoldOut []string `yaml:"hold_out" json:"hold_out"`
+}
+
+// FIM says which share of stage 1's texts is written in the form that asks for
+// the middle, and in which tokens of the base model.
+type FIM struct {
+	Share  float64 `yaml:"share" json:"share"`
+	Prefix string  `yaml:"prefix" json:"prefix"`
+	Suffix string  `yaml:"suffix" json:"suffix"`
+	Middle string  `yaml:"middle" json:"middle"`
+}
+
+// Tokens lists the tokens that the base model must have.
+func (f FIM) Tokens() []string {
+	if f.Share == 0 {
+		return []string{}
+	}
+	return []string{f.Prefix, f.Suffix, f.Middle}
 }
 
 // Lora is the adapter.
@@ -171,7 +197,10 @@ func Defaults() Recipe {
 		Base: Base{Kind: "base"},
 		Data: Data{
 			RawExtensions: []string{".bbj", ".bbl", ".src"},
-			ValidShare:    0.1, Phrasings: 1,
+			// The tokens are those of Qwen2.5-Coder (arXiv 2409.12186, section 3.2.2).
+			GeneralExtensions: []string{".py", ".java", ".js"}, GeneralShare: 0.1,
+			FIM:        FIM{Prefix: "<|fim_prefix|>", Suffix: "<|fim_suffix|>", Middle: "<|fim_middle|>"},
+			ValidShare: 0.1, Phrasings: 1,
 			SystemPrompts: []string{
 				"You are an expert BBj programmer. Answer with BBj code in a fenced code block.",
 				"You write BBj, the Business BASIC of BASIS with Java objects. Give complete programs that compile.",
@@ -245,8 +274,11 @@ func (r *Recipe) validate() error {
 	if len(r.Data.SystemPrompts) == 0 {
 		return fmt.Errorf("data.system_prompts is empty")
 	}
-	if len(r.Data.Examples)+len(r.Data.Rows)+len(r.Data.Raw) == 0 {
-		return fmt.Errorf("data names neither examples nor rows nor raw source")
+	if len(r.Data.Examples)+len(r.Data.Rows)+len(r.Data.Raw)+len(r.Data.Corpus) == 0 {
+		return fmt.Errorf("data names neither examples nor rows nor raw source nor a corpus")
+	}
+	if f := r.Data.FIM; f.Share > 0 && (f.Prefix == "" || f.Suffix == "" || f.Middle == "") {
+		return fault.New("data.fim names no prefix, suffix or middle", "write the base model's own tokens, or leave data.fim out")
 	}
 	if !r.Stage1.Enabled && !r.Stage2.Enabled {
 		return fmt.Errorf("both stages are switched off")
@@ -268,6 +300,8 @@ func (r *Recipe) validate() error {
 		oneOf("precision", r.Precision, "auto", "fp32", "bf16"),
 		inRange("seed", float64(r.Seed), 0, 1<<31-1),
 		inRange("data.valid_share", r.Data.ValidShare, 0, 0.5),
+		inRange("data.general_share", r.Data.GeneralShare, 0, 0.9),
+		inRange("data.fim.share", r.Data.FIM.Share, 0, 1),
 		inRange("data.phrasings", float64(r.Data.Phrasings), 1, 5),
 		inRange("lora.r", float64(r.Lora.R), 1, 1024),
 		inRange("lora.alpha", float64(r.Lora.Alpha), 1, 4096),

@@ -43,7 +43,7 @@ func TestParseRefuses(t *testing.T) {
 		{"no name", "base: {model: a/b}\ndata: {examples: [d]}", `r.yaml: name "" must be a plain word: it names the run folders`, ""},
 		{"a path as name", strings.Replace(minimal, "name: x", "name: ../x", 1), `r.yaml: name "../x" must be a plain word: it names the run folders`, ""},
 		{"no model", "name: x\ndata: {examples: [d]}", "r.yaml: base.model is missing", ""},
-		{"no data", "name: x\nbase: {model: a/b}", "r.yaml: data names neither examples nor rows nor raw source", ""},
+		{"no data", "name: x\nbase: {model: a/b}", "r.yaml: data names neither examples nor rows nor raw source nor a corpus", ""},
 		{"instruct without a reason", strings.Replace(minimal, "model: a/b", "model: a/b, kind: instruct", 1),
 			"r.yaml: base.kind is instruct: tuning an instruct model for a new language overwrites its alignment",
 			"take the base model of the same family, or say in base.instruct_because why not"},

@@ -1,6 +1,10 @@
 package strictyaml_test
 
 import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"bbjtune/internal/fault"
@@ -33,8 +37,8 @@ func TestDecode(t *testing.T) {
 		{"unknown key below a pointer", "lora:\n  nested: {r: 1, tag: []}", `f.yaml:2: unknown key "tag" in lora.nested`, `did you mean "tags"?`},
 		{"a scalar where keys belong", "lora: 3", "f.yaml:1: lora must be a mapping of keys", "write its keys below it, indented"},
 		{"wrong type", "lora:\n  r: many", `f.yaml:2: lora.r is "many" and must be a whole number`, "give it a value of that kind"},
-		{"broken", "name: [x", "f.yaml: broken YAML: line 1: did not find expected ',' or ']'", "mend the YAML: indent with spaces, quote values that hold ': ' or '#'"},
-		{"twice", "name: x\nname: y", `f.yaml: line 2: mapping key "name" already defined at line 1`, "give the key a value of the right kind"},
+		{"broken", "name: [x", "f.yaml:1: broken YAML: did not find expected ',' or ']'", "mend the YAML: indent with spaces, quote values that hold ': ' or '#'"},
+		{"twice", "name: x\nname: y", `f.yaml:2: key "name" stands in line 1 already`, "keep one of the two"},
 		{"empty", "", "f.yaml: no YAML in it", "write the keys that its format asks for"},
 	}
 	for _, c := range cases {
@@ -50,6 +54,65 @@ func TestDecode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// All that is wrong is listed, each with its place, and what can be is decoded.
+func TestRead(t *testing.T) {
+	text := "nmae: x\nname: y\nlora: {tags: [ä, ö], r: many, alpha: 2, alpha: 3}\nitems:\n  - tags: a\n"
+	var d doc
+	root, problems := strictyaml.Read("f.md", 4, []byte(text), &d)
+	var got []string
+	for _, p := range problems {
+		got = append(got, fmt.Sprintf("%d:%d %s", p.Line, p.Col, p.Message))
+	}
+	want := []string{
+		`4:1 unknown key "nmae"`,
+		`6:27 lora.r is "many" and must be a whole number`,
+		`6:43 key "lora.alpha" stands in line 6 already`,
+		`8:11 items.tags is "a" and must be a list`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if k, v := strictyaml.Lookup(root, "name"); d.Name != "y" || v == nil || v.Line != 5 || v.Column != 7 || k.Column != 1 {
+		t.Errorf("decoded %+v, name at %+v", d, v)
+	}
+	if k, _ := strictyaml.Lookup(root, "absent"); k != nil {
+		t.Error("a key that is not there")
+	}
+	if k, _ := strictyaml.Lookup(nil, "name"); k != nil {
+		t.Error("a key of nothing")
+	}
+}
+
+// The library counts lines as it likes; no line is outside of the file.
+func TestReadStaysInTheFile(t *testing.T) {
+	for _, text := range []string{"a: [x", "a: 'x\n\n", "\ta: 1", "a: b: c", "- x", "3", "%", "\xff", "a: &x *x", "? a\n: b", "<<: 3"} {
+		var d doc
+		_, problems := strictyaml.Read("f.md", 10, []byte(text), &d)
+		if len(problems) == 0 {
+			t.Errorf("%q is fine", text)
+		}
+		for _, p := range problems {
+			if last := 10 + strings.Count(text, "\n"); p.Line < 10 || p.Line > last || p.Col < 1 || p.Message == "" || p.Hint == "" {
+				t.Errorf("%q: %+v", text, p)
+			}
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte("name: x\nlora: {r: 8, tags: [a, b]}\nitems: [{r: 1}]"))
+	f.Add([]byte("name: &a x\nlora: *a\nname: [\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var d doc
+		_, problems := strictyaml.Read("f.md", 10, text, &d)
+		for _, p := range problems {
+			if p.Line != 0 && (p.Line < 10 || p.Line > 11+bytes.Count(text, []byte("\n"))+bytes.Count(text, []byte("\r"))) || p.Message == "" || p.Hint == "" {
+				t.Errorf("%+v", p)
+			}
+		}
+	})
 }
 
 func TestDecodeCountsLinesFromTheFile(t *testing.T) {

@@ -113,17 +113,16 @@ func Load(dir string) (*Suite, error) {
 }
 
 // Format is the rule that a case which breaks the format breaks.
-var Format = example.Rule{Code: "EX201", Name: "case-format", Help: "suites/FORMAT.md says what a case looks like"}
+var Format = example.Rule{Code: "EX201", Name: "case-format", Severity: diag.Error, Title: "evaluation case that breaks the format",
+	Why: "A case that cannot be read is not asked.", Help: "suites/FORMAT.md says what a case looks like"}
 
 // Finding says of a case what [ParseCase] says in its error, with the place that
 // the error names.
 func Finding(name string, err error) diag.Diagnostic {
-	line, message := example.Placed(err, name)
-	at := diag.Pos{Line: line, Col: 1}
-	return diag.Diagnostic{
-		Code: Format.Code, Name: Format.Name, Severity: diag.Error, Family: diag.Format, File: name,
-		Span: diag.Span{Start: at, End: at}, Message: message, Help: Format.Help,
-	}
+	at, message := example.Placed(err, name)
+	d := Format.Finding(diag.Span{Start: at, End: at}, message)
+	d.File = name
+	return d
 }
 
 // ParseCase reads one case. rel is its path below cases/, name what errors

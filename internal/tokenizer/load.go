@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,7 +93,7 @@ func Parse(text []byte) (*Tokenizer, error) {
 	if err := json.Unmarshal(text, &f); err != nil {
 		return nil, fmt.Errorf("no tokenizer.json: %w", err)
 	}
-	t := &Tokenizer{room: keptWords}
+	t := &Tokenizer{seed: maphash.MakeSeed()}
 	var err error
 	if t.nfc, err = f.normalizes(); err != nil {
 		return nil, err
@@ -156,7 +157,7 @@ func (t *Tokenizer) readModel(f *file) error {
 	for word, token := range m.Vocab {
 		t.text[token] = spelled(word, back)
 	}
-	t.merges = make(map[pair]merge, len(m.Merges))
+	t.merges = newMerges(len(m.Merges))
 	for rank, j := range m.Merges {
 		left, ok := m.Vocab[j[0]]
 		right, ok2 := m.Vocab[j[1]]
@@ -164,8 +165,9 @@ func (t *Tokenizer) readModel(f *file) error {
 		if !ok || !ok2 || !ok3 {
 			return fmt.Errorf("merge %d is of tokens that the vocabulary lacks", rank)
 		}
-		t.merges[pair{left, right}] = merge{int32(rank), whole}
+		t.merges.add(left, right, merge{int32(rank), whole})
 	}
+	t.merges.readBytes(&t.bytes)
 	return nil
 }
 
@@ -188,6 +190,7 @@ func (t *Tokenizer) readAdded(f *file) error {
 			return fmt.Errorf("%w: added token %q", ErrUnknown, a.Content)
 		}
 		t.added.add(a.Content, a.ID)
+		t.starts[a.Content[0]] = true
 		t.text[a.ID] = a.Content
 	}
 	return nil

@@ -122,6 +122,15 @@ func letters(text string) int {
 	return n
 }
 
+// asciiSymbols are the ASCII characters that are no space, letter or number.
+var asciiSymbols = func() (table [utf8.RuneSelf]bool) {
+	for c := range table {
+		r := rune(c)
+		table[c] = !unicode.IsSpace(r) && !unicode.IsLetter(r) && !unicode.IsNumber(r)
+	}
+	return table
+}()
+
 // symbols is the length of what is no space, letter or number, perhaps after one
 // space.
 func symbols(text string) int {
@@ -131,6 +140,13 @@ func symbols(text string) int {
 	}
 	start := n
 	for n < len(text) {
+		if c := text[n]; c < utf8.RuneSelf {
+			if !asciiSymbols[c] {
+				break
+			}
+			n++
+			continue
+		}
 		r, size := utf8.DecodeRuneInString(text[n:])
 		if unicode.IsSpace(r) || unicode.IsLetter(r) || unicode.IsNumber(r) {
 			break

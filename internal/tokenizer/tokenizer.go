@@ -9,7 +9,10 @@ package tokenizer
 
 import (
 	"errors"
-	"sync"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -21,26 +24,26 @@ var ErrUnknown = errors.New("a kind of tokenizer that is not known here")
 
 // Tokenizer makes the tokens of one model. It is safe for concurrent use.
 type Tokenizer struct {
-	bytes  [256]int32     // the token of each byte
-	merges map[pair]merge // what two neighbours become
-	added  *trie          // tokens that stand for themselves, such as <|im_end|>
+	bytes  [256]int32 // the token of each byte
+	merges *merges    // what two neighbours become
+	added  *trie      // tokens that stand for themselves, such as <|im_end|>
+	starts [256]bool  // what an added token begins with
 	text   map[int32]string
 	nfc    bool
 	split  splitter
-	words  sync.Map // word -> []int32, of words seen often
-	kept   sync.Mutex
-	room   int // words that may still be kept
+	seed   maphash.Seed
+	words  [keptWords]atomic.Pointer[kept]
+}
+
+// kept is a word with its tokens, in case it comes again.
+type kept struct {
+	word   string
+	tokens []int32
 }
 
 // absent stands for a byte that the vocabulary lacks. The library drops it, and
 // so its neighbours may be joined.
 const absent = -1
-
-// pair are two neighbouring tokens.
-type pair struct{ left, right int32 }
-
-// merge is the place of a pair in the order of merging, and its token.
-type merge struct{ rank, token int32 }
 
 // Encode returns the tokens of a text. Bytes that are no UTF-8 count as the
 // replacement character. No token is put before or after the text.
@@ -52,6 +55,10 @@ func (t *Tokenizer) Encode(text string) []int32 {
 func (t *Tokenizer) Append(out []int32, text string) []int32 {
 	start := 0
 	for i := 0; i < len(text); {
+		if !t.starts[text[i]] {
+			i++
+			continue
+		}
 		token, size := t.added.longest(text[i:])
 		if size == 0 {
 			i++
@@ -89,11 +96,11 @@ func (t *Tokenizer) plain(out []int32, text string) []int32 {
 	return out
 }
 
-// Words are kept up to a length and a number: what is longer or comes later is
-// rare, and would only take memory.
+// Words are kept up to a length, each in the place that its hash names: one that
+// comes often is mostly there.
 const (
 	keptLength = 32
-	keptWords  = 1 << 17
+	keptWords  = 1 << 15
 )
 
 // word adds the tokens of one word.
@@ -101,16 +108,12 @@ func (t *Tokenizer) word(out []int32, word string) []int32 {
 	if len(word) > keptLength {
 		return t.merged(out, word)
 	}
-	if known, ok := t.words.Load(word); ok {
-		return append(out, known.([]int32)...)
+	place := &t.words[maphash.String(t.seed, word)%keptWords]
+	if k := place.Load(); k != nil && k.word == word {
+		return append(out, k.tokens...)
 	}
 	mark := len(out)
 	out = t.merged(out, word)
-	t.kept.Lock()
-	defer t.kept.Unlock()
-	if t.room > 0 {
-		t.room--
-		t.words.Store(string([]byte(word)), append([]int32(nil), out[mark:]...))
-	}
+	place.Store(&kept{strings.Clone(word), slices.Clone(out[mark:])})
 	return out
 }

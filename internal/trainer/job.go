@@ -56,6 +56,7 @@ type (
 		Valid                 string   `json:"valid"`
 		Format                string   `json:"format"`
 		ChatTemplate          string   `json:"chat_template"`
+		RequiredTokens        []string `json:"required_tokens"`
 		Loss                  string   `json:"loss"`
 		MaxLength             int      `json:"max_length"`
 		Overlong              string   `json:"overlong"`
@@ -128,14 +129,16 @@ type Paths struct {
 func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 	s, name, format := r.Stage1, "stage1", "text"
 	loss := "full" // plain text has no prompt to leave out
+	tokens := r.Data.FIM.Tokens()
 	if stage == 2 {
+		tokens = []string{}
 		s, name, format = r.Stage2, "stage2", "messages"
 		loss = s.Loss
 	}
 	t := Train{
 		Protocol: Protocol, Kind: "train", Stage: name, Seed: r.Seed,
 		BaseModel: p.BaseModel, Output: p.Output, Train: p.Train, Valid: p.Valid,
-		Format: format, ChatTemplate: chat.Template, Loss: loss,
+		Format: format, ChatTemplate: chat.Template, RequiredTokens: tokens, Loss: loss,
 		MaxLength: s.MaxLength, Overlong: s.Overlong, Packing: s.Packing,
 		Epochs: s.Epochs, LearningRate: s.LearningRate, Scheduler: s.Scheduler, WarmupRatio: s.WarmupRatio,
 		WeightDecay: s.WeightDecay, MaxGradNorm: s.MaxGradNorm,
