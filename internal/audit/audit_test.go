@@ -172,6 +172,8 @@ func TestKindsOfOneRow(t *testing.T) {
 		{audit.Fabricated, said("a", bbj(`BBjAPI().openSysGui("X0").addWindow(1,2,3,4,"t").dockLeft()`)), true},
 		{audit.OtherGeneration, said("write it for character mode", bbj(`w!=BBjAPI().openSysGui("X0").addWindow(1,2,3,4,"t")`)), true},
 		{audit.OtherGeneration, said("write it for character mode", bbj("print 'CS',@(0,0)")), false},
+		{audit.OtherGeneration, said("write it for the DWC", bbj("x=1\nprint 'CS',@(0,0)")), true},
+		{audit.OtherGeneration, said("write it for the DWC", bbj("x=1\nprint x")), false},
 		{audit.OtherGeneration, said("a window in the DWC", bbj(`w!=BBjAPI().openSysGui("X0").addWindow(1,2,3,4,"t")`)), false},
 		{audit.Broken, said("a", bbj("goto done")+"\nand then\n```bbj\ndone: end\n```"), false},
 		{audit.OtherGeneration, said("from character mode to the DWC", bbj("print 'CS',@(0,0)")), false},

@@ -271,16 +271,26 @@ func (r *row) judge(verdicts []compile.Verdict) {
 		case diag.HasErrors(v.Diagnostics, diag.API):
 			r.findIn(i, Fabricated, v, diag.API)
 		}
-		if !v.OK || r.asked == "" {
-			continue
-		}
-		written := generation.Of(syntax.Parse(r.code[i].Text)).Written
-		// The DWC runs what is written for the GUI.
-		if written != generation.All && written != r.asked && (written != generation.GUI || r.asked != generation.DWC) {
-			r.find(OtherGeneration, "asked for %s, written for %s", r.asked, written)
+		if v.OK && r.asked != "" {
+			r.contradict(i)
 		}
 	}
 	r.code = nil
+}
+
+// contradict finds a program that is written for another generation than the prompt
+// asks for, where that is certain.
+func (r *row) contradict(i int) {
+	program := syntax.Parse(r.code[i].Text)
+	_, at, ok := generation.Contradiction([]generation.Generation{r.asked}, program)
+	if !ok {
+		return
+	}
+	line := program.Position(at.At.Start).Line
+	f := finding(OtherGeneration, "asked for %s; line %d: %s is of %s", r.asked, line, at.What, at.Generation)
+	f.program, _ = strconv.Atoi(r.code[i].Name)
+	f.code = line
+	r.findings = append(r.findings, f)
 }
 
 // findIn enters the first error of a family in a program.
