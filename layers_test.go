@@ -50,6 +50,8 @@ var layers = map[string][]string{
 	"internal/suite": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/example",
 		"internal/fault", "internal/markdown", "internal/strictyaml"},
 	"internal/near": {},
+	"internal/backport": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/audit", "internal/chat", "internal/dataset",
+		"internal/example", "internal/markdown"},
 	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/answer", "internal/chat", "internal/example", "internal/fault",
 		"internal/markdown", "internal/near"},
 	"internal/tokenizer":       {"internal/fault"},
