@@ -27,7 +27,7 @@ var layers = map[string][]string{
 	"bbj/cpl":         {"bbj/compile", "bbj/diag"},
 	"bbj/cpl/cpltest": {},
 
-	"bbj/check":                    {"bbj/check/internal/analysis", "bbj/check/internal/rules/*", "bbj/compile", "bbj/diag", "bbj/syntax"},
+	"bbj/check":                    {"bbj/api", "bbj/check/internal/analysis", "bbj/check/internal/rules/*", "bbj/compile", "bbj/diag", "bbj/syntax"},
 	"bbj/check/internal/analysis":  {"bbj/api", "bbj/diag", "bbj/syntax", "internal/nearest"},
 	"bbj/check/internal/rules/*":   {"bbj/api", "bbj/check/internal/analysis", "bbj/diag", "bbj/syntax"},
 	"bbj/check/internal/rulestest": {"bbj/check/internal/analysis", "bbj/diag", "bbj/syntax"},
