@@ -48,10 +48,13 @@ type Result struct {
 // item is a row under way.
 type item struct {
 	line   int
-	sum    [32]byte // of question and answer, by which files are numbered
 	read   *Reading
-	reason string
 	needs  []string
+	reason string // why it is left out
+
+	path string
+	text []byte
+	sum  [32]byte // of the text, by which files are numbered
 }
 
 // Export makes drafts of the rows of a JSONL text, or of those that wanted
@@ -63,48 +66,58 @@ func Export(ctx context.Context, engine compile.Engine, text []byte, wanted []in
 		return nil, err
 	}
 	r := &Result{Rows: len(items)}
+	seen := map[[32]byte]int{}
 	byPath := map[string][]*item{}
 	for _, it := range items {
+		if it.reason == "" {
+			it.write()
+		}
+		if first := seen[it.sum]; it.reason == "" && first > 0 {
+			it.reason = fmt.Sprintf("makes the same example as line %d", first)
+		}
 		if it.reason != "" {
 			r.LeftOut = append(r.LeftOut, LeftOut{it.line, it.reason})
 			continue
 		}
-		path := it.read.Topic + "/" + FileName(it.read.Title)
-		byPath[path] = append(byPath[path], it)
+		seen[it.sum] = it.line
+		byPath[it.path] = append(byPath[it.path], it)
 	}
+	r.Drafts = numbered(byPath)
+	return r, nil
+}
+
+// numbered puts -2, -3 … behind the names of all files of a path but the first,
+// past names that other titles have.
+func numbered(byPath map[string][]*item) []Draft {
+	var drafts []Draft
 	for path, list := range byPath {
 		slices.SortFunc(list, func(a, b *item) int { return bytes.Compare(a.sum[:], b.sum[:]) })
 		name, n := path, 1
 		for _, it := range list {
-			r.add(it, name)
-			// On to the next number that is not the name of another title.
+			drafts = append(drafts, Draft{Line: it.line, Path: name, Text: it.text, Type: it.read.Type, Needs: it.needs})
 			for taken := true; taken; taken = len(byPath[name]) > 0 {
 				n++
 				name = fmt.Sprintf("%s-%d.md", strings.TrimSuffix(path, ".md"), n)
 			}
 		}
 	}
-	slices.SortFunc(r.Drafts, func(a, b Draft) int { return strings.Compare(a.Path, b.Path) })
-	slices.SortFunc(r.LeftOut, func(a, b LeftOut) int { return cmp.Compare(a.Line, b.Line) })
-	return r, nil
+	slices.SortFunc(drafts, func(a, b Draft) int { return strings.Compare(a.Path, b.Path) })
+	return drafts
 }
 
-// add writes the file and reads it again: what does not come back as it was
+// write makes the file and reads it again: what does not come back as it was
 // cannot be carried.
-func (r *Result) add(it *item, path string) {
-	needs := append(it.needs, it.read.Needs...)
+func (it *item) write() {
+	it.needs = append(it.needs, it.read.Needs...)
 	e := it.read.Example
-	e.Path, e.Expected = path, todo(needs)
+	e.Path, e.Expected = e.Topic+"/"+FileName(e.Title), todo(it.needs)
 	text, err := example.Format(&e)
 	if err != nil {
-		r.LeftOut = append(r.LeftOut, LeftOut{it.line, "no example can hold it: " + err.Error()})
-		return
+		it.reason = "no example can hold it: " + err.Error()
+	} else if problem := differs(&e, text); problem != "" {
+		it.reason = "no example can hold it: " + problem
 	}
-	if reason := differs(&e, text); reason != "" {
-		r.LeftOut = append(r.LeftOut, LeftOut{it.line, "no example can hold it: " + reason})
-		return
-	}
-	r.Drafts = append(r.Drafts, Draft{Line: it.line, Path: path, Text: text, Type: e.Type, Needs: needs})
+	it.path, it.text, it.sum = e.Path, text, sha256.Sum256(text)
 }
 
 // todo is the section that no row carries. It reminds of all else that is open.
@@ -120,7 +133,6 @@ func todo(needs []string) string {
 
 func readItems(text []byte, wanted []int) []*item {
 	var items []*item
-	seen := map[[32]byte]int{}
 	number := 0
 	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte(audit.BOM))) {
 		number++
@@ -138,12 +150,6 @@ func readItems(text []byte, wanted []int) []*item {
 			continue
 		}
 		prompt, answer := Turns(messages)
-		it.sum = sha256.Sum256([]byte(prompt + "\x00" + answer))
-		if first := seen[it.sum]; first > 0 {
-			it.reason = fmt.Sprintf("the same as line %d", first)
-			continue
-		}
-		seen[it.sum] = number
 		it.read, it.reason = Read(prompt, answer)
 	}
 	return items

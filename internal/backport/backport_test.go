@@ -187,7 +187,7 @@ func TestExportIgnoresTheOrderOfRows(t *testing.T) {
 		for _, d := range r.Drafts {
 			list = append(list, d.Path+"\n"+string(d.Text))
 		}
-		if len(r.Drafts) != 41 || !strings.HasPrefix(r.LeftOut[0].Reason, "the same as line ") {
+		if len(r.Drafts) != 41 || !strings.HasPrefix(r.LeftOut[0].Reason, "makes the same example as line ") {
 			t.Errorf("%d drafts, left out: %v", len(r.Drafts), r.LeftOut)
 		}
 		paths := map[string]bool{}
@@ -299,7 +299,7 @@ func TestExportOfAGeneratedSet(t *testing.T) {
 	reasons := map[string]int{}
 	for _, l := range r.LeftOut {
 		kind, _, _ := strings.Cut(l.Reason, ":")
-		if strings.HasPrefix(kind, "the same as line") {
+		if strings.HasPrefix(kind, "makes the same example as line") {
 			kind = "same"
 		}
 		reasons[kind]++
@@ -311,5 +311,35 @@ func TestExportOfAGeneratedSet(t *testing.T) {
 	}
 	if reasons["code stands outside of a fence"] != audittest.Mixed || reasons["does not compile"] > 0 {
 		t.Errorf("left out: %v", reasons)
+	}
+}
+
+// All wordings of an example become one file, and it is the same whichever of
+// them it was made of: Markdown -> JSONL -> Markdown.
+func TestAllWordingsBecomeOneExample(t *testing.T) {
+	var lines []string
+	list := trainingData(t)
+	for n := range 5 {
+		for _, e := range list {
+			lines = append(lines, row(dataset.Conversation(e, n)))
+		}
+	}
+	r := export(t, lines...)
+	if len(r.Drafts) != len(list) {
+		t.Errorf("%d files for %d examples", len(r.Drafts), len(list))
+	}
+	var again []string
+	for _, d := range r.Drafts {
+		e, findings := example.Parse(d.Path, d.Text)
+		if len(findings) > 0 {
+			t.Fatal(findings)
+		}
+		again = append(again, row(dataset.Conversation(e, 3)))
+	}
+	second := export(t, again...)
+	for i, d := range second.Drafts {
+		if d.Path != r.Drafts[i].Path || string(d.Text) != string(r.Drafts[i].Text) {
+			t.Errorf("%s becomes %s:\n%s, want\n%s", r.Drafts[i].Path, d.Path, d.Text, r.Drafts[i].Text)
+		}
 	}
 }

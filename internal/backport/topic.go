@@ -1,6 +1,7 @@
 package backport
 
 import (
+	"regexp"
 	"strings"
 
 	"bbjtune/bbj/generation"
@@ -66,12 +67,28 @@ func (s *signs) verb(n *syntax.VerbStmt) {
 		if onChannel(n.Chan) {
 			s.files++
 		}
-	case syntax.MKEYED, syntax.DIRECT, syntax.XKEYED, syntax.VKEYED, syntax.JKEYED, syntax.EXTRACT, syntax.REMOVE, syntax.SORT, syntax.OPEN, syntax.STRING, syntax.INDEXED, syntax.SERIAL, syntax.ERASE, syntax.RENAME, syntax.MKDIR, syntax.RMDIR, syntax.CHDIR, syntax.LOCK, syntax.INITFILE:
+	case syntax.OPEN:
+		if !opensTerminal(n.Args) {
+			s.files++
+		}
+	case syntax.MKEYED, syntax.DIRECT, syntax.XKEYED, syntax.VKEYED, syntax.JKEYED, syntax.EXTRACT, syntax.REMOVE, syntax.SORT, syntax.STRING, syntax.INDEXED, syntax.SERIAL, syntax.ERASE, syntax.RENAME, syntax.MKDIR, syntax.RMDIR, syntax.CHDIR, syntax.LOCK, syntax.INITFILE:
 		s.files++
 	case syntax.WHILE, syntax.REPEAT, syntax.SWITCH, syntax.GOTO, syntax.GOSUB, syntax.CALL, syntax.RETRY, syntax.SETERR:
 		s.flow++
 	}
 }
+
+// opensTerminal reports whether OPEN opens the SYSGUI device, X0, or a terminal,
+// T0.
+func opensTerminal(args []syntax.Expr) bool {
+	if len(args) == 0 {
+		return false
+	}
+	name, ok := args[0].(*syntax.StringLit)
+	return ok && device.MatchString(name.Raw)
+}
+
+var device = regexp.MustCompile(`^"(?i:[xt]\d+)"$`)
 
 func onChannel(channel []syntax.Expr) bool {
 	if len(channel) == 0 {

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -34,6 +35,12 @@ func (r *Reading) title(prompt string) {
 		from = "Migration to " + string(r.ToGeneration)
 	}
 	title, cut := headline(from)
+	if r.Type == example.Completion && cut {
+		// The first remark says it shorter, as a rule.
+		if short, long := headline(remark(r.Code[0].Code)); short != "" && !long {
+			title, cut = short, false
+		}
+	}
 	if r.Title = title; title == "" {
 		r.Title, cut = "Example without a title", true
 	}
@@ -61,11 +68,12 @@ func headline(text string) (title string, cut bool) {
 	if len(title) > 120 {
 		title, cut = strings.ToValidUTF8(title[:120], ""), true
 	}
-	for i, r := range title {
-		if i == 0 && unicode.IsLower(r) && !strings.ContainsFunc(words[0], unicode.IsUpper) {
-			title = string(unicode.ToUpper(r)) + title[len(string(r)):]
-		}
-		break
+	if strings.Count(title, `"`)%2 == 1 {
+		title = strings.TrimRight(title[:strings.LastIndex(title, `"`)], " ") // the other quote was cut off
+	}
+	if title != "" && !strings.ContainsFunc(words[0], unicode.IsUpper) {
+		first, size := utf8.DecodeRuneInString(title)
+		title = string(unicode.ToUpper(first)) + title[size:]
 	}
 	return title, cut
 }

@@ -190,8 +190,8 @@ func writeLeftOut(b *strings.Builder, list []backport.LeftOut) {
 	byKind := map[string][]backport.LeftOut{}
 	for _, l := range list {
 		kind, _, _ := strings.Cut(l.Reason, ": ")
-		if strings.HasPrefix(kind, "the same as line") {
-			kind = "the same as another row"
+		if strings.HasPrefix(kind, "makes the same example as line ") {
+			kind = "makes the same example as another row"
 		}
 		if byKind[kind] == nil {
 			kinds = append(kinds, kind)
