@@ -95,6 +95,9 @@ type Cell struct {
 	// Have is the number of examples and rows. One of two generations counts in
 	// both.
 	Have int `json:"have"`
+	// Perhaps counts rows of which all is known but the difficulty: a third of
+	// them is taken to be here.
+	Perhaps int `json:"perhaps,omitempty"`
 	// Want is how many a set of this size would have, see weights; 0 where there
 	// can be none.
 	Want float64 `json:"want"`
@@ -102,7 +105,10 @@ type Cell struct {
 
 // Thin reports whether there are too few examples in a place where there can be
 // some.
-func (c Cell) Thin() bool { return c.Want > 0 && c.Have < Enough }
+func (c Cell) Thin() bool { return c.Want > 0 && c.likely() < Enough }
+
+// likely is how many examples the cell has, as far as can be told.
+func (c Cell) likely() float64 { return float64(c.Have) + float64(c.Perhaps)/3 }
 
 // Enough is how many examples a cell needs not to be called thin.
 const Enough = 3
@@ -203,10 +209,10 @@ func (c *counter) table(total int, e *Evidence) []Cell {
 			for _, d := range difficulties {
 				for _, topic := range topics {
 					cell := Cell{Type: t, Generation: g, Difficulty: d, Topic: topic}
-					have := c.cells[cell]
+					have, perhaps := c.cells[cell], c.cells[Cell{Type: t, Generation: g, Difficulty: Unknown, Topic: topic}]
 					delete(c.cells, cell)
 					want := weight(t, g, topic) / float64(len(difficulties)) * float64(total)
-					if cell.Have, cell.Want = have, math.Round(1e4*want)/1e4; have > 0 || Possible(t, g, topic) {
+					if cell.Have, cell.Perhaps, cell.Want = have, perhaps, math.Round(1e4*want)/1e4; have > 0 || Possible(t, g, topic) {
 						list = append(list, cell)
 					}
 				}
@@ -333,7 +339,7 @@ func next(r *Report) Next {
 		}
 	}
 	slices.SortStableFunc(n.Cells, func(a, b Cell) int {
-		return cmp.Or(cmp.Compare(b.Want-float64(b.Have), a.Want-float64(a.Have)), cmp.Compare(a.Have, b.Have))
+		return cmp.Or(cmp.Compare(b.Want-b.likely(), a.Want-a.likely()), cmp.Compare(a.Have, b.Have))
 	})
 	n.Names = append(n.Names, missing(r.Names)...)
 	slices.SortStableFunc(n.Names, func(a, b Showing) int {

@@ -1,6 +1,7 @@
 package coverage
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,4 +113,46 @@ func (r *Report) Grid() Grid {
 		g.Types = append(g.Types, block)
 	}
 	return g
+}
+
+// Group are the thin cells of one type, generation and topic, which people think
+// of together.
+type Group struct {
+	Type, Generation, Topic string
+	Difficulties            []string // of the thin cells
+	Have                    string   // by difficulty, as a box is written
+	Lack                    float64  // examples that are wanted and not there
+}
+
+// Groups ranks the kinds of examples to write next, the most lacking first.
+func (r *Report) Groups() []Group {
+	var list []Group
+	at := map[Cell]int{}
+	for _, c := range r.Next.Cells {
+		key := Cell{Type: c.Type, Generation: c.Generation, Topic: c.Topic}
+		i, ok := at[key]
+		if !ok {
+			i = len(list)
+			at[key] = i
+			list = append(list, Group{Type: c.Type, Generation: c.Generation, Topic: c.Topic})
+		}
+		list[i].Difficulties = append(list[i].Difficulties, c.Difficulty)
+		list[i].Lack += max(0, c.Want-c.likely())
+	}
+	_, _, difficulties, _ := axes()
+	for _, block := range r.Grid().Types {
+		for _, row := range block.Rows {
+			for _, box := range row.Boxes {
+				c := box.Cells[0]
+				if i, ok := at[Cell{Type: c.Type, Generation: c.Generation, Topic: c.Topic}]; ok {
+					list[i].Have = box.String()
+				}
+			}
+		}
+	}
+	for _, g := range list {
+		slices.SortFunc(g.Difficulties, func(a, b string) int { return slices.Index(difficulties, a) - slices.Index(difficulties, b) })
+	}
+	slices.SortStableFunc(list, func(a, b Group) int { return cmp.Compare(b.Lack, a.Lack) })
+	return list
 }

@@ -6,13 +6,14 @@ import (
 	"html/template"
 	"io"
 	"slices"
+	"strings"
 )
 
 //go:embed coverage.html
 var pageText string
 
 var page = template.Must(template.New("coverage").Funcs(template.FuncMap{
-	"heat": heat, "plural": Plural, "share": func(n, of int) string { return fmt.Sprintf("%.1f", 100*float64(n)/float64(max(of, 1))) },
+	"heat": heat, "join": strings.Join, "plural": Plural, "share": func(n, of int) string { return fmt.Sprintf("%.1f", 100*float64(n)/float64(max(of, 1))) },
 }).Parse(pageText))
 
 // HTML writes the page: no script, no reference to anything outside.
@@ -24,20 +25,15 @@ func (r *Report) HTML(w io.Writer) error {
 		Enough  int
 		Empty   int
 		Few     int
-		First   []Cell
-		Others  []Cell
+		First   []Group
+		Others  []Group
 		UsedBy  func(Usage) string
 		Missing int
 	}{Report: r, Grid: r.Grid(), Enough: Enough, UsedBy: r.used, Missing: len(r.Next.Names)}
-	for _, c := range r.Next.Cells {
-		if c.Have == 0 {
-			view.Empty++
-		} else {
-			view.Few++
-		}
-	}
-	n := min(firstShown, len(r.Next.Cells))
-	view.First, view.Others = r.Next.Cells[:n], r.Next.Cells[n:]
+	view.Empty, view.Few = r.Thin()
+	groups := r.Groups()
+	n := min(firstShown, len(groups))
+	view.First, view.Others = groups[:n], groups[n:]
 	for _, k := range r.API {
 		view.Lists = append(view.Lists, r.list(k))
 	}
@@ -86,6 +82,8 @@ func heat(c Cell, possible bool) string {
 	switch {
 	case c.Have == 0 && !possible:
 		return "no"
+	case c.Have == 0 && (c.Perhaps > 0 || slices.Contains([]string{c.Type, c.Generation, c.Topic}, Unknown)):
+		return "maybe"
 	case c.Have == 0:
 		return "h0"
 	case c.Have < Enough:

@@ -22,7 +22,7 @@ func (r *Report) Text(w io.Writer, all bool) error {
 		}
 		return n
 	}
-	r.writeCells(&b, limit(10))
+	r.writeGroups(&b, limit(10))
 	r.writeAPI(&b)
 	r.writeNames(&b, limit(20))
 	r.writeShown(&b, all)
@@ -69,28 +69,36 @@ func (r *Report) writeTable(b *strings.Builder) {
 	table.Flush()
 }
 
-func (r *Report) writeCells(b *strings.Builder, limit int) {
+func (r *Report) writeGroups(b *strings.Builder, limit int) {
 	if len(r.Next.Cells) == 0 {
 		return
 	}
-	empty := 0
-	for _, c := range r.Next.Cells {
-		if c.Have == 0 {
-			empty++
-		}
-	}
-	fmt.Fprintf(b, "\nWrite next: kinds of examples (%d have none, %d fewer than %d). Wanted is what a set of\n"+
-		"this size would have, by half like %s, by half even.\n\n", empty, len(r.Next.Cells)-empty, Enough, r.Against)
+	empty, few := r.Thin()
+	fmt.Fprintf(b, "\nWrite next: kinds of examples (%d have none, %d fewer than %d). Lacking is what a set of\n"+
+		"this size would have besides, if half of it were like\n%s and half were even.\n\n", empty, few, Enough, r.Against)
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "  have\twanted\ttype\tgeneration\tdifficulty\ttopic")
-	for i, c := range r.Next.Cells {
+	fmt.Fprintln(table, "  lacking\thave\ttype\tgeneration\ttopic\tdifficulty")
+	groups := r.Groups()
+	for i, g := range groups {
 		if i == limit {
 			break
 		}
-		fmt.Fprintf(table, "  %d\t%.1f\t%s\t%s\t%s\t%s\n", c.Have, c.Want, c.Type, c.Generation, c.Difficulty, c.Topic)
+		fmt.Fprintf(table, "  %.1f\t%s\t%s\t%s\t%s\t%s\n", g.Lack, g.Have, g.Type, g.Generation, g.Topic, strings.Join(g.Difficulties, ", "))
 	}
 	table.Flush()
-	rest(b, len(r.Next.Cells)-limit)
+	rest(b, len(groups)-limit)
+}
+
+// Thin counts the cells that have nothing and those that have too little.
+func (r *Report) Thin() (empty, few int) {
+	for _, c := range r.Next.Cells {
+		if c.likely() == 0 {
+			empty++
+		} else {
+			few++
+		}
+	}
+	return empty, few
 }
 
 func rest(b *strings.Builder, n int) {
