@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -223,24 +224,26 @@ func judge(ctx context.Context, engine compile.Engine, items []*item) error {
 	return nil
 }
 
-// differs says what a reader of the file would not find as it was, or "".
+// differs says what a reader of the file would not find as it was, or "". What
+// the format asks for besides, such as a REM at the start of the code, is the
+// reviewer's: code is left as it is.
 func differs(e *example.Example, text []byte) string {
 	back, findings := example.Parse(e.Path, text)
-	for _, d := range findings {
-		if !isMissingRem(d) {
-			return d.Message
-		}
-	}
-	same := func(a, b string) bool { return strings.TrimSpace(a) == strings.TrimSpace(b) }
+	what := ""
 	switch {
 	case !sameFences(back, e):
-		return "its code reads back as other code"
-	case !same(back.Explanation, e.Explanation):
-		return "its prose reads back as other prose"
-	case back.Title != e.Title || back.Description != e.Description:
-		return "its question reads back as another one"
+		what = "its code reads back as other code"
+	case strings.TrimSpace(back.Explanation) != strings.TrimSpace(e.Explanation) || back.Expected != e.Expected:
+		what = "its prose reads back as other prose"
+	case !reflect.DeepEqual(back.Front, e.Front):
+		what = "its question reads back as another one"
 	}
-	return ""
+	for _, d := range findings {
+		if what != "" && d.Code == example.Sections.Code {
+			return d.Message // a heading in the prose, as a rule
+		}
+	}
+	return what
 }
 
 func sameFences(a, b *example.Example) bool {
@@ -254,10 +257,4 @@ func sameFences(a, b *example.Example) bool {
 		}
 	}
 	return true
-}
-
-// isMissingRem tells the one finding that a draft may have: its code is left as
-// it is, and only who knows it can say in a remark what it does.
-func isMissingRem(d diag.Diagnostic) bool {
-	return d.Code == example.Code.Code && strings.Contains(d.Message, "without a REM")
 }
