@@ -186,7 +186,7 @@ func (r *Reading) settle(prompt string) {
 	}
 	r.need("difficulty")
 	for _, f := range r.Fences() {
-		if !remFirst.Match(f.Code) {
+		if !example.SaysWhat(f.Code) {
 			r.need("REM at the start of the code")
 			break
 		}
@@ -196,8 +196,6 @@ func (r *Reading) settle(prompt string) {
 
 // expected is what every draft needs: no row says what its program shows.
 const expected = "what to expect"
-
-var remFirst = regexp.MustCompile(`(?i)^\s*(\d+\s+)?rem\b`)
 
 // generation reads the code where the question names none.
 func (r *Reading) generation(prompt string, programs []*syntax.Program) {
