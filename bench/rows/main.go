@@ -11,7 +11,6 @@ import (
 	"strconv"
 
 	"bbjtune/internal/audit/audittest"
-	"bbjtune/internal/chat"
 	"bbjtune/internal/runs"
 )
 
@@ -22,24 +21,10 @@ func main() {
 	}
 	count, err := strconv.Atoi(os.Args[1])
 	if err == nil {
-		err = runs.WriteWith(os.Args[2], func(w io.Writer) error { return write(w, count) })
+		err = runs.WriteWith(os.Args[2], func(w io.Writer) error { return audittest.Write(w, 1, count) })
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-}
-
-func write(w io.Writer, count int) error {
-	for seed := uint64(1); count > 0; seed++ {
-		rows := audittest.Generate(seed)
-		if count < len(rows) {
-			rows = rows[:count]
-		}
-		if err := chat.WriteJSONL(w, rows); err != nil {
-			return err
-		}
-		count -= len(rows)
-	}
-	return nil
 }

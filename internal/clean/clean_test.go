@@ -205,6 +205,24 @@ func TestWhatIsLeftAlone(t *testing.T) {
 	}
 }
 
+// What is compiled of an answer is what the audit compiles.
+func TestWhatMustCompile(t *testing.T) {
+	const filler = "Put this into your class, before its end:\n"
+	for name, test := range map[string]struct {
+		answer string
+		kept   bool
+	}{
+		"methods alone":        {filler + "```bbj\nmethod public BBjNumber next()\n#n=#n+1\nmethodret #n\nmethodend\n```", true},
+		"broken methods alone": {filler + "```bbj\nmethod public BBjNumber next()\n#n++\nmethodend\n```", false},
+		"a fence not marked":   {filler + "```\nrem adds\na$=\"x\"\nx=1\nx++\nprint x\n```", false},
+		"another language":     {filler + "```java\nint x = 1;\nx++;\n```", true},
+	} {
+		if r := cleaned(t, said("q", test.answer), clean.Options{}); (len(r.Kept) == 1) != test.kept {
+			t.Errorf("%s: kept %d, removed %+v", name, len(r.Kept), r.Removed)
+		}
+	}
+}
+
 func TestOtherKeysStay(t *testing.T) {
 	line := `{"id":7,"messages":[{"role":"user","content":"q <b>"},{"role":"assistant","content":"It is closed with CLOSE."}],"source":"a&b"}`
 	got := cleaned(t, "\ufeff"+line, clean.Options{}).Text

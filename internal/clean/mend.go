@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"bbjtune/bbj/compile"
-	"bbjtune/internal/answer"
 	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/stream"
@@ -54,12 +53,12 @@ func (m *mender) work(ctx context.Context, lines []stream.Line) (*batch, error) 
 		if err != nil {
 			return nil, err
 		}
-		for _, code := range programs(said) {
+		for _, code := range audit.Programs(said) {
 			r.program = true
 			sources, owners = append(sources, compile.Source{Name: fmt.Sprintf("line %d", l.Number), Text: []byte(code)}), append(owners, r)
 		}
 	}
-	verdicts, err := m.engine.Compile(ctx, sources)
+	verdicts, err := audit.Judge(ctx, m.engine, sources)
 	if err != nil {
 		return nil, err
 	}
@@ -69,15 +68,6 @@ func (m *mender) work(ctx context.Context, lines []stream.Line) (*batch, error) 
 		}
 	}
 	return b, nil
-}
-
-// programs are what must compile of an answer. Its fences are one program, as they
-// are to evaluation.
-func programs(said string) []string {
-	if code := strings.Join(answer.Marked(said), "\n"); code != "" {
-		return []string{code}
-	}
-	return nil
 }
 
 // line mends one line and returns the answer of a row that may be kept. What is no
