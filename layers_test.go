@@ -17,6 +17,7 @@ import (
 // in /* stands for all folders in that one.
 var layers = map[string][]string{
 	"cmd/bbjtune":       {"internal/cli"},
+	"bench/rows":        {"internal/audit/audittest", "internal/runs"},
 	"bench/countonce":   {"internal/tokenizer"},
 	"bench/clusteronce": {"internal/near"},
 
@@ -65,7 +66,7 @@ var layers = map[string][]string{
 	"internal/audit":           {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/chat", "internal/near", "internal/stream"},
 	"internal/audit/audittest": {"internal/audit", "internal/chat"},
 	"internal/audit/page":      {"internal/audit", "internal/printable"},
-	"internal/clean":           {"bbj/compile", "internal/answer", "internal/audit", "internal/chat"},
+	"internal/clean":           {"bbj/compile", "internal/answer", "internal/audit", "internal/chat", "internal/fault", "internal/near", "internal/stream"},
 	"internal/llm":             {"internal/chat", "internal/fault"},
 	"internal/eval":            {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
 	"internal/report":          {"bbj/diag", "internal/eval", "internal/fault", "internal/printable", "internal/stats", "internal/suite"},
