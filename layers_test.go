@@ -55,7 +55,7 @@ var layers = map[string][]string{
 		"internal/fault", "internal/markdown", "internal/strictyaml"},
 	"internal/near":   {},
 	"internal/stream": {},
-	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/answer", "internal/audit", "internal/chat", "internal/example",
+	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/audit", "internal/chat", "internal/example",
 		"internal/fault", "internal/markdown", "internal/near", "internal/stream"},
 	"internal/backport": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/audit", "internal/chat", "internal/dataset",
 		"internal/example", "internal/markdown"},
