@@ -17,6 +17,7 @@ import (
 // in /* stands for all folders in that one.
 var layers = map[string][]string{
 	"cmd/bbjtune":       {"internal/cli"},
+	"bench/rows":        {"internal/audit/audittest", "internal/runs"},
 	"bench/countonce":   {"internal/tokenizer"},
 	"bench/clusteronce": {"internal/near"},
 
@@ -29,7 +30,7 @@ var layers = map[string][]string{
 	"bbj/cpl":         {"bbj/compile", "bbj/diag"},
 	"bbj/cpl/cpltest": {},
 
-	"bbj/check":                    {"bbj/check/internal/analysis", "bbj/check/internal/rules/*", "bbj/compile", "bbj/diag", "bbj/syntax"},
+	"bbj/check":                    {"bbj/api", "bbj/check/internal/analysis", "bbj/check/internal/rules/*", "bbj/compile", "bbj/diag", "bbj/syntax"},
 	"bbj/check/internal/analysis":  {"bbj/api", "bbj/diag", "bbj/syntax", "internal/nearest"},
 	"bbj/check/internal/rules/*":   {"bbj/api", "bbj/check/internal/analysis", "bbj/diag", "bbj/syntax"},
 	"bbj/check/internal/rulestest": {"bbj/check/internal/analysis", "bbj/diag", "bbj/syntax"},
@@ -56,12 +57,18 @@ var layers = map[string][]string{
 		"internal/fault", "internal/markdown", "internal/strictyaml"},
 	"internal/near":   {},
 	"internal/stream": {},
-	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/answer", "internal/audit", "internal/chat", "internal/example",
+	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/audit", "internal/chat", "internal/example",
 		"internal/fault", "internal/markdown", "internal/near", "internal/stream"},
+	"internal/backport": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/audit", "internal/chat", "internal/dataset",
+		"internal/example", "internal/markdown"},
+	"internal/coverage": {"bbj/api", "bbj/check", "bbj/generation", "bbj/syntax", "internal/answer", "internal/audit", "internal/backport",
+		"internal/example"},
+	"internal/coverage/gen":    {"internal/corpus", "internal/coverage"},
 	"internal/tokenizer":       {"internal/fault"},
-	"internal/audit":           {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/chat", "internal/near"},
+	"internal/audit":           {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/chat", "internal/near", "internal/stream"},
 	"internal/audit/audittest": {"internal/audit", "internal/chat"},
-	"internal/clean":           {"bbj/compile", "internal/answer", "internal/audit", "internal/chat"},
+	"internal/audit/page":      {"internal/audit", "internal/printable"},
+	"internal/clean":           {"bbj/compile", "internal/answer", "internal/audit", "internal/chat", "internal/fault", "internal/near", "internal/stream"},
 	"internal/llm":             {"internal/chat", "internal/fault"},
 	"internal/eval":            {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
 	"internal/report":          {"bbj/diag", "internal/eval", "internal/fault", "internal/printable", "internal/stats", "internal/suite"},

@@ -145,7 +145,7 @@ func (a *app) printTable(r *report.Report) {
 }
 
 func (a *app) dataCommand() *cobra.Command {
-	data := &cobra.Command{Use: "data", Short: "look at training data, and make it", Args: args(0, 0, "a subcommand: audit, build or clean"), RunE: func(cmd *cobra.Command, _ []string) error {
+	data := &cobra.Command{Use: "data", Short: "look at training data, and make it", Args: args(0, 0, "a subcommand: audit, build, clean, coverage or export"), RunE: func(cmd *cobra.Command, _ []string) error {
 		return cmd.Help()
 	}}
 	var format string
@@ -171,7 +171,7 @@ func (a *app) dataCommand() *cobra.Command {
 		},
 	}
 	outputFormat(build, &format, "text", "json")
-	data.AddCommand(a.auditCommand(), build, a.cleanCommand())
+	data.AddCommand(a.auditCommand(), build, a.cleanCommand(), a.coverageCommand(), a.exportCommand())
 	return data
 }
 

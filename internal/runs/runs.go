@@ -84,7 +84,8 @@ type Dir struct {
 
 // Open returns the folder root/kind/name-<key> for the inputs, made if it is
 // missing, and the manifest when the work is already complete. The folder is
-// locked against a second process until Close; for complete work it is not.
+// locked against a second process until Close; for complete work it is not. Files
+// that a killed process was writing are gone.
 func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
 	d, err := folder(root, kind, name, tool, inputs)
 	if err != nil {
@@ -103,6 +104,9 @@ func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
 	m, err := d.complete()
 	if errors.Is(err, errDamaged) {
 		err = d.clear()
+	}
+	if m == nil && err == nil {
+		err = sweep(d.Path)
 	}
 	if m != nil || err != nil {
 		return d, m, errors.Join(err, d.Close())
