@@ -63,6 +63,9 @@ func (a *app) runRecipe(ctx context.Context, path string) error {
 		return err
 	}
 	defer p.close()
+	if err := p.admit(ctx); err != nil {
+		return err
+	}
 	e, results, steps, err := p.evaluateAll(ctx)
 	if err != nil {
 		return err

@@ -33,6 +33,8 @@ type pipeline struct {
 	recipe *recipe.Recipe
 	engine compile.Engine
 
+	admitted bool // the recipe was judged, and may be carried out
+
 	// What was made is remembered, so that a source that is edited during
 	// the hours of a run does not start it anew half-way.
 	data    *step

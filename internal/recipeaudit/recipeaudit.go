@@ -89,7 +89,7 @@ func Lookup(code string) (Rule, bool) {
 func Check(p *recipe.Plan, f Facts) Report {
 	s := &subject{p, f}
 	var report Report
-	used, unjudged := map[string]bool{}, map[string]bool{}
+	fired, unjudged := map[string]bool{}, map[string]bool{}
 	for _, rule := range slices.Concat(blockers(), warnings()) {
 		if rule.needs != nil {
 			if missing := rule.needs(f); missing != "" {
@@ -99,15 +99,15 @@ func Check(p *recipe.Plan, f Facts) Report {
 		}
 		for _, h := range rule.check(s) {
 			d := s.finding(rule, h)
+			fired[rule.Code] = true
 			if because := s.because(rule.Code); because != "" {
-				used[rule.Code] = true
 				report.Allowed = append(report.Allowed, Allowed{d, because})
 				continue
 			}
 			report.Findings = append(report.Findings, d)
 		}
 	}
-	for _, h := range s.idle(used, unjudged) {
+	for _, h := range s.idle(fired, unjudged) {
 		report.Findings = append(report.Findings, s.finding(idle(), h))
 	}
 	diag.Sort(report.Findings)
@@ -147,12 +147,12 @@ func (s *subject) because(code string) string {
 
 // idle finds allowances of this very recipe that allow nothing. Those that it
 // inherits may be meant for others, and a rule that was not judged is no ground.
-func (s *subject) idle(used, unjudged map[string]bool) []hit {
+func (s *subject) idle(fired, unjudged map[string]bool) []hit {
 	var hits []hit
 	own := s.Files[len(s.Files)-1].Name
 	for i, a := range s.Allow {
 		key := fmt.Sprintf("allow[%d].rule", i)
-		if _, known := Lookup(a.Rule); known && !used[a.Rule] && !unjudged[a.Rule] && s.Place(key).File == own {
+		if _, known := Lookup(a.Rule); known && !fired[a.Rule] && !unjudged[a.Rule] && s.Place(key).File == own {
 			hits = append(hits, hit{key: key, message: "the recipe allows " + a.Rule + ", which does not occur"})
 		}
 	}

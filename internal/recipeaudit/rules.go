@@ -17,6 +17,7 @@ const (
 	lowestRank, highestRank          = 32, 64
 	shortest, longest                = 2048, 4096 // tokens of a row
 	fewestPrompts                    = 3
+	tellingRows                      = 20     // fewer may have one prompt by chance
 	smallestBatch, largest           = 32, 64 // rows of an optimizer step
 	fewestEpochs, mostEpochs         = 1, 3
 	rarestLog                        = 50   // optimizer steps between two logged losses
@@ -342,7 +343,8 @@ func padding(s *subject) []hit {
 }
 
 func systemPrompts(s *subject) []hit {
-	if n := s.facts.Stages[2].SystemPrompts; n > 0 && s.Stage2.Enabled {
+	if m := s.facts.Stages[2]; m.Rows >= tellingRows && s.Stage2.Enabled {
+		n := m.SystemPrompts
 		return one(n < fewestPrompts, "data.system_prompts", "the rows of stage 2 have %s", counted(n, "system prompt"))
 	}
 	n := len(slices.Compact(slices.Sorted(slices.Values(s.Data.SystemPrompts))))
@@ -437,7 +439,7 @@ func rarelyValidated(s *subject) []hit {
 			rows = max(1, float64(m.Tokens)/float64(stage.MaxLength))
 		}
 		steps := max(1, rows*stage.Epochs/float64(stage.BatchSize*stage.GradientAccumulation))
-		return one(steps < fewestValidations*float64(stage.EvalSteps), name+".eval_steps", "%s has about %.0f steps, and %s.eval_steps is %d", name, steps, name, stage.EvalSteps)
+		return one(steps < fewestValidations*float64(stage.EvalSteps), name+".eval_steps", "%s has about %s, and %s.eval_steps is %d", name, counted(int(steps), "step"), name, stage.EvalSteps)
 	})
 }
 
