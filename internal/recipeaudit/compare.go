@@ -207,7 +207,12 @@ func said(names []string, versions map[string]string) string {
 func kept(s Side) string {
 	switch s.Record.Tracking {
 	case "":
-		return "losses kept beside the adapter, every " + perStage(s, func(stage recipe.Stage) string { return counted(stage.LoggingSteps, "step") })
+		return "losses kept beside the adapter, every " + perStage(s, func(stage recipe.Stage) string {
+			if stage.LoggingSteps == 1 {
+				return "step"
+			}
+			return counted(stage.LoggingSteps, "step")
+		})
 	case "none":
 		return "none"
 	}
