@@ -49,7 +49,7 @@ var layers = map[string][]string{
 	"internal/corpus": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/audit", "internal/fault", "internal/near",
 		"internal/runs"},
 	"internal/render":      {"bbj/diag", "internal/printable"},
-	"internal/recipe":      {"internal/fault", "internal/strictyaml"},
+	"internal/recipe":      {"internal/fault", "internal/printable", "internal/strictyaml"},
 	"internal/recipeaudit": {"bbj/diag", "internal/chat", "internal/recipe", "internal/stream"},
 	"internal/gpumem":      {"internal/fault", "internal/recipe"},
 	"internal/example":     {"bbj/diag", "bbj/generation", "bbj/syntax", "internal/fault", "internal/markdown", "internal/nearest", "internal/strictyaml"},

@@ -403,7 +403,7 @@ func (p *pipeline) admit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report := recipeaudit.Check(p.plan, recipeaudit.Facts{Packages: pins, ModelType: modelType(p.modelFolder(""))})
+	report := recipeaudit.Check(p.plan, recipeaudit.Facts{Packages: pins, ModelType: modelType(p.modelFolder("")), NoData: "it is not made yet"})
 	for _, d := range report.Findings {
 		if isError(d) {
 			return fault.Newf("bbjtune recipe check "+file, "%s", oneLine(d))

@@ -25,7 +25,7 @@ func (a *app) recipeShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(a.Out, string(text))
+			_, err = a.Out.Write(text)
 			return err
 		},
 	}

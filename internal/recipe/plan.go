@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"bbjtune/internal/fault"
+	"bbjtune/internal/printable"
 	"bbjtune/internal/strictyaml"
 )
 
@@ -189,7 +190,7 @@ func (p *Plan) remark(mapping *yaml.Node, above string) {
 		path := above + key.Value
 		origin := "default"
 		if at, ok := p.places[path]; ok {
-			origin = fmt.Sprintf("%s:%d", at.File, at.Line)
+			origin = fmt.Sprintf("%s:%d", strings.Map(visible, at.File), at.Line)
 		}
 		switch {
 		case value.Kind == yaml.MappingNode && len(value.Content) > 0:
@@ -200,4 +201,13 @@ func (p *Plan) remark(mapping *yaml.Node, above string) {
 			value.LineComment = origin
 		}
 	}
+}
+
+// visible keeps a file's name from ending the remark, and from what a terminal
+// would obey.
+func visible(r rune) rune {
+	if strings.ContainsRune("\t\r\n\u0085\u2028\u2029", r) || printable.Dangerous(r) {
+		return '\uFFFD'
+	}
+	return r
 }

@@ -121,6 +121,23 @@ func TestShow(t *testing.T) {
 	sameRecipe(t, again, p.Recipe)
 }
 
+// A file's name stays within its remark, and tells a terminal nothing.
+func TestShowWithAnOddName(t *testing.T) {
+	p, err := recipe.ReadText("a\nseed: 9\x1b[31m\u2028seed: 9\u0085seed: 9\rseed: 9.yaml", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := p.Show()
+	if err != nil || strings.Contains(string(text), "\x1b") {
+		t.Fatalf("%v %q", err, text)
+	}
+	again, err := recipe.Parse("again.yaml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameRecipe(t, again, p.Recipe)
+}
+
 // sameRecipe compares all values, as they are written.
 func sameRecipe(t *testing.T, a, b *recipe.Recipe) {
 	t.Helper()
