@@ -239,14 +239,18 @@ func Defaults() Recipe {
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
 		Stage1: defaultStage(5e-5, "bfd"), Stage2: defaultStage(2e-4, "none"),
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096},
-		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: 4096},
+		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: maxLength},
 	}
 }
+
+// maxLength is the lower end of what is recommended; what is served is given the
+// same context.
+const maxLength = 2048
 
 func defaultStage(learningRate float64, packing string) Stage {
 	return Stage{
 		Enabled: true, Epochs: 1, LearningRate: learningRate, Scheduler: "cosine", WarmupRatio: 0.03, MaxGradNorm: 1,
-		BatchSize: 1, GradientAccumulation: 32, MaxLength: 2048, Overlong: "drop", Packing: packing, Loss: "completion",
+		BatchSize: 1, GradientAccumulation: 32, MaxLength: maxLength, Overlong: "drop", Packing: packing, Loss: "completion",
 		EvalSteps: 50, SaveSteps: 50, LoggingSteps: 1,
 	}
 }

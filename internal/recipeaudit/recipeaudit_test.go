@@ -17,7 +17,7 @@ const sound = `name: x
 base: {model: Qwen/Qwen2.5-Coder-14B}
 data: {examples: [d]}
 lora: {train_stop_tokens: true}
-package: {num_ctx: 2048}
+package: {name: x}
 evaluate: {suite: s}
 `
 
