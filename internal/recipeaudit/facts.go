@@ -2,7 +2,7 @@ package recipeaudit
 
 import (
 	"bytes"
-	gocontext "context"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,7 +31,7 @@ const mostPrompts = 1000
 
 // MeasureRows reads the training rows of a stage, conversations or texts, as data
 // build writes them. Tokens counts a text's; nil leaves lengths unknown.
-func MeasureRows(ctx gocontext.Context, file io.Reader, maxLength int, tokens func(string) int) (Measure, error) {
+func MeasureRows(ctx context.Context, file io.Reader, maxLength int, tokens func(string) int) (Measure, error) {
 	m := Measure{Counted: tokens != nil}
 	systems := map[string]bool{}
 	err := stream.Lines(ctx, file, nil, func(lines []stream.Line) ([]measured, error) { return measureLines(lines, tokens) },

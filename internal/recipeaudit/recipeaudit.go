@@ -159,28 +159,22 @@ func (s *subject) idle(fired, unjudged map[string]bool) []hit {
 	return hits
 }
 
-// stages returns the names of the stages that are carried out.
-func (s *subject) stages() map[string]recipe.Stage {
-	list := map[string]recipe.Stage{}
-	if s.Stage1.Enabled {
-		list["stage1"] = s.Stage1
-	}
-	if s.Stage2.Enabled {
-		list["stage2"] = s.Stage2
-	}
-	return list
-}
-
-// each asks about the stages in their order.
+// each asks about the stages that are carried out, in their order.
 func (s *subject) each(judge func(name string, stage recipe.Stage) []hit) []hit {
 	var hits []hit
-	list := s.stages()
-	for _, name := range []string{"stage1", "stage2"} {
-		if stage, ok := list[name]; ok {
-			hits = append(hits, judge(name, stage)...)
-		}
+	if s.Stage1.Enabled {
+		hits = append(hits, judge("stage1", s.Stage1)...)
+	}
+	if s.Stage2.Enabled {
+		hits = append(hits, judge("stage2", s.Stage2)...)
 	}
 	return hits
+}
+
+// measure returns what is known of a stage's rows.
+func (s *subject) measure(stage string) (Measure, bool) {
+	m, known := s.facts.Stages[map[string]int{"stage1": 1, "stage2": 2}[stage]]
+	return m, known
 }
 
 // one makes the list of a rule that fires at most once.

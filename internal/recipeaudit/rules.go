@@ -238,7 +238,7 @@ func warnings() []Rule {
 			Title: "package.num_ctx is not the length that was trained on",
 			Why:   "A served model that is given more context than it was tuned with answers in a range that it never practised; with less, it cannot use what it learned.",
 			Help:  "set package.num_ctx to the max_length of the last stage",
-			check: context,
+			check: servedContext,
 		},
 		{
 			Code: "RC215", Name: "stop-token", Severity: diag.Warning,
@@ -385,8 +385,8 @@ func stalePins(s *subject) []hit {
 	return hits
 }
 
-// context compares with the last stage, which is the one that taught to answer.
-func context(s *subject) []hit {
+// servedContext compares with the last stage, which is the one that taught to answer.
+func servedContext(s *subject) []hit {
 	name, trained := "stage2", s.Stage2.MaxLength
 	if !s.Stage2.Enabled {
 		name, trained = "stage1", s.Stage1.MaxLength
@@ -418,7 +418,7 @@ func needRows(f Facts) string {
 
 func truncation(s *subject) []hit {
 	return s.each(func(name string, stage recipe.Stage) []hit {
-		m, known := s.facts.Stages[int(name[len(name)-1]-'0')]
+		m, known := s.measure(name)
 		if !known || !m.Counted {
 			return one(name == "stage2" && stage.Overlong == "truncate", name+".overlong", "%s.overlong is truncate: an answer that is too long loses its end", name)
 		}
@@ -430,7 +430,7 @@ func truncation(s *subject) []hit {
 
 func rarelyValidated(s *subject) []hit {
 	return s.each(func(name string, stage recipe.Stage) []hit {
-		m, known := s.facts.Stages[int(name[len(name)-1]-'0')]
+		m, known := s.measure(name)
 		if !known || m.Rows == 0 || stage.Packing != "none" && !m.Counted {
 			return nil
 		}
