@@ -90,6 +90,8 @@ class Inspection:
     train: Split
     valid: Split
     rows: list[Row]
+    refused: str = ""  # why training does not start on this, and what to do about it
+    hint: str = ""
 
 
 def count(
@@ -242,21 +244,17 @@ def tokens_of(tokenizer: PreTrainedTokenizerBase, ids: list[int], labels: list[i
 BYTES = 4  # of a character, at most
 
 
-def gate(inspection: Inspection) -> None:
-    """Training does not start on what would teach nothing, or the wrong thing. BadInput names file and line."""
+def judge(inspection: Inspection) -> Inspection:
+    """Says whether training may start: not on what would teach nothing, nor on what would teach the wrong thing."""
     for split in (inspection.train, inspection.valid):
         if split.zero_rows and inspection.zero_rows == "refuse":
-            raise BadInput(
-                f"{split.file} line {split.zero_lines[0]} has no token to train on{others(split.zero_rows)}",
-                "mend the row, raise max_length where the answer was cut off, or set zero_rows to drop",
-            )
-        if split.prompt_tokens_trained and inspection.loss != "full":
-            raise BadInput(
-                f"{split.file} line {split.prompt_lines[0]}: a token of the prompt would be trained on, "
-                f"{split.prompt_tokens_trained} in all",
-                "look at the row with train --inspect; the chat template and the tokenizer may not fit one another",
-            )
-
-
-def others(number: int) -> str:
-    return "" if number == 1 else f", and {number - 1} more like it"
+            inspection.refused = f"{split.file} line {split.zero_lines[0]} has no token to train on"
+            inspection.refused += f", and {split.zero_rows - 1} more like it" if split.zero_rows > 1 else ""
+            inspection.hint = "mend the row, raise max_length if its answer was cut off, or set zero_rows to drop"
+        elif split.prompt_tokens_trained and inspection.loss != "full":
+            line, number = split.prompt_lines[0], split.prompt_tokens_trained
+            inspection.refused = f"{split.file} line {line}: tokens of the prompt would be trained on ({number} in all)"
+            inspection.hint = "look at it with train --inspect; template and tokenizer may not fit one another"
+        if inspection.refused:
+            break
+    return inspection

@@ -93,8 +93,8 @@ def train(job: Job, emit: Emit) -> dict[str, Any]:
     started = time.monotonic()
     stage = prepare(job, emit)
     inspection = inspect_rows(job, stage.tokenizer, stage.train, stage.valid, [])
-    emit("inspection", inspection=asdict(inspection))
-    masks.gate(inspection)
+    if inspection.refused:
+        raise BadInput(inspection.refused, inspection.hint)
     stage.output.mkdir(parents=True, exist_ok=True)
     checkpoint = find_checkpoint(stage)
     trainer = Trainer(stage)
@@ -159,11 +159,9 @@ def inspect_rows(
         )
         counted.append(figures)
     same = ("stage", "loss", "format", "max_length", "overlong", "zero_rows", "packing", "batch_size")
-    return masks.Inspection(
-        **{key: job[key] for key in same},
-        train=counted[0],
-        valid=counted[1],
-        rows=masks.show(tokenizer, train_split.encoded, lines, train_split.read),
+    shown = masks.show(tokenizer, train_split.encoded, lines, train_split.read)
+    return masks.judge(
+        masks.Inspection(**{key: job[key] for key in same}, train=counted[0], valid=counted[1], rows=shown)
     )
 
 

@@ -147,6 +147,9 @@ type Stage struct {
 	MaxLength int `yaml:"max_length" json:"max_length"`
 	// Overlong says what happens to longer rows: drop or truncate.
 	Overlong string `yaml:"overlong" json:"overlong"`
+	// ZeroRows says what happens to rows without a trained token: refuse stops
+	// before the training, drop leaves them out.
+	ZeroRows string `yaml:"zero_rows" json:"zero_rows"`
 	// Packing joins rows into full sequences without mixing them (bfd), or
 	// leaves each its own (none).
 	Packing string `yaml:"packing" json:"packing"`
@@ -162,6 +165,11 @@ type Stage struct {
 	// EarlyStopping ends the stage after so many evaluations without a
 	// better validation loss; 0 never does.
 	EarlyStopping int `yaml:"early_stopping" json:"early_stopping"`
+	// SamplePrompts is how many validation prompts the model answers at every
+	// SampleEvery-th evaluation, in at most SampleTokens tokens each.
+	SamplePrompts int `yaml:"sample_prompts" json:"sample_prompts"`
+	SampleEvery   int `yaml:"sample_every" json:"sample_every"`
+	SampleTokens  int `yaml:"sample_tokens" json:"sample_tokens"`
 }
 
 // Evaluate says how the result is judged.
@@ -219,8 +227,8 @@ func Defaults() Recipe {
 func defaultStage(learningRate float64, packing string) Stage {
 	return Stage{
 		Enabled: true, Epochs: 1, LearningRate: learningRate, Scheduler: "cosine", WarmupRatio: 0.03, MaxGradNorm: 1,
-		BatchSize: 1, GradientAccumulation: 32, MaxLength: 2048, Overlong: "drop", Packing: packing, Loss: "completion",
-		EvalSteps: 50, SaveSteps: 50, LoggingSteps: 1,
+		BatchSize: 1, GradientAccumulation: 32, MaxLength: 2048, Overlong: "drop", ZeroRows: "refuse", Packing: packing, Loss: "completion",
+		EvalSteps: 50, SaveSteps: 50, LoggingSteps: 1, SampleEvery: 1, SampleTokens: 256,
 	}
 }
 
@@ -283,6 +291,9 @@ func (r *Recipe) validate() error {
 	if !r.Stage1.Enabled && !r.Stage2.Enabled {
 		return fmt.Errorf("both stages are switched off")
 	}
+	if r.Stage1.SamplePrompts > 0 {
+		return fault.New("stage1.sample_prompts is set, but raw text has no prompts", "set stage2.sample_prompts")
+	}
 	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
 		return fmt.Errorf("evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
 	}
@@ -322,6 +333,7 @@ func (s Stage) validate(name string) error {
 	return firstError(
 		oneOf(name+".scheduler", s.Scheduler, "linear", "cosine", "constant", "constant_with_warmup"),
 		oneOf(name+".overlong", s.Overlong, "drop", "truncate"),
+		oneOf(name+".zero_rows", s.ZeroRows, "refuse", "drop"),
 		oneOf(name+".packing", s.Packing, "none", "bfd"),
 		oneOf(name+".loss", s.Loss, "completion", "full"),
 		inRange(name+".epochs", s.Epochs, 0.001, 100),
@@ -331,6 +343,9 @@ func (s Stage) validate(name string) error {
 		inRange(name+".max_grad_norm", s.MaxGradNorm, 0, 1000),
 		inRange(name+".neftune_alpha", s.NEFTuneAlpha, 0, 1000),
 		inRange(name+".early_stopping", float64(s.EarlyStopping), 0, 1e6),
+		inRange(name+".sample_prompts", float64(s.SamplePrompts), 0, 1000),
+		inRange(name+".sample_every", float64(s.SampleEvery), 1, 1e9),
+		inRange(name+".sample_tokens", float64(s.SampleTokens), 1, 32768),
 		inRange(name+".batch_size", float64(s.BatchSize), 1, 4096),
 		inRange(name+".gradient_accumulation", float64(s.GradientAccumulation), 1, 4096),
 		inRange(name+".max_length", float64(s.MaxLength), 16, 1<<20),

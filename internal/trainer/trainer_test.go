@@ -68,6 +68,9 @@ func fakeJob(part string) {
 			say(`{"event":"step","step":2,"steps":3,"loss":null}`)
 			say(`{"event":"failed","kind":"nan_loss","message":"the loss is no finite number","hint":"lower learning_rate"}`)
 			return
+		case "memory":
+			say(`{"event":"failed","kind":"out_of_memory","message":"the memory does not suffice","hint":"lower batch_size from 4"}`)
+			return
 		case "internal":
 			say(`{"event":"failed","kind":"internal","message":"KeyError: x","hint":""}`)
 			return
@@ -110,6 +113,7 @@ func TestRunFails(t *testing.T) {
 		{"garbage", `the training worker wrote something that is no event: "Traceback (most recent call last):"`},
 		{"hangs", "the training worker said nothing for 5s and was stopped"},
 		{"nan", "the loss is no finite number"},
+		{"memory", "the memory does not suffice"},
 		{"internal", "the training worker failed: KeyError: x"},
 	}
 	for _, c := range cases {
@@ -184,6 +188,7 @@ func TestJobsMatchTheWorker(t *testing.T) {
 		enc := json.NewEncoder(&in)
 		for _, job := range []any{
 			trainer.NewTrain(r, 1, paths), trainer.NewTrain(r, 2, paths),
+			trainer.NewInspect(r, 1, paths, nil), trainer.NewInspect(r, 2, paths, []int{1, 3}),
 			trainer.ImportBase{Protocol: 1, Kind: "import_base", Source: "s", Output: "o", ChatTemplate: "c", Dtype: "float32"},
 			trainer.Quantize{Protocol: 1, Kind: "quantize", Source: "s", Output: "o", Type: "q8_0"},
 			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c", Dtype: "float32"},
@@ -245,6 +250,10 @@ func TestNewTrainUsesEverySetting(t *testing.T) {
 		"save_steps":             func(r *recipe.Recipe) { r.Stage2.SaveSteps = 9 },
 		"logging_steps":          func(r *recipe.Recipe) { r.Stage2.LoggingSteps = 9 },
 		"neftune_alpha":          func(r *recipe.Recipe) { r.Stage2.NEFTuneAlpha = 5 },
+		"zero_rows":              func(r *recipe.Recipe) { r.Stage2.ZeroRows = "drop" },
+		"sample_prompts":         func(r *recipe.Recipe) { r.Stage2.SamplePrompts = 9 },
+		"sample_every":           func(r *recipe.Recipe) { r.Stage2.SampleEvery = 9 },
+		"sample_tokens":          func(r *recipe.Recipe) { r.Stage2.SampleTokens = 9 },
 		"early_stopping":         func(r *recipe.Recipe) { r.Stage2.EarlyStopping = 9 },
 	}
 	for name, change := range changes {
