@@ -34,6 +34,15 @@ class Spread:
 
 
 @dataclass
+class Packing:
+    """How full the packed sequences are, and how full they would be were there as few as there are tokens for."""
+
+    sequences: int
+    efficiency: float
+    possible: float
+
+
+@dataclass
 class Split:
     """One file of a stage. Lines are those of the file, from 1, the first few of each fault."""
 
@@ -54,9 +63,7 @@ class Split:
     prompt_lines: list[int]
     stop_untrained: int
     stop_lines: list[int]
-    packed_sequences: int | None
-    packing_efficiency: float | None
-    packing_possible: float | None
+    packing: Packing | None
     batch_efficiency: float
 
 
@@ -127,9 +134,7 @@ def count(
         prompt_lines=prompt.lines,
         stop_untrained=stop.total,
         stop_lines=stop.lines,
-        packed_sequences=None,
-        packing_efficiency=None,
-        packing_possible=None,
+        packing=None,
         batch_efficiency=1.0,
     )
 
@@ -161,9 +166,9 @@ def place_tokens(split: Split, max_length: int, batches: list[list[int]], packed
     """How many of the token places that are computed, or packed, hold a token. Batches are lengths of sequences."""
     if packed:
         # A packed batch is one flat sequence: nothing is padded, but a short one is a small step.
-        split.packed_sequences = sum(map(len, batches))
-        split.packing_efficiency = round(split.tokens / (split.packed_sequences * max_length), 4)
-        split.packing_possible = round(split.tokens / (math.ceil(split.tokens / max_length) * max_length), 4)
+        sequences, fewest = sum(map(len, batches)), math.ceil(split.tokens / max_length)
+        full, possible = (round(split.tokens / (number * max_length), 4) for number in (sequences, fewest))
+        split.packing = Packing(sequences, full, possible)
         return
     split.batch_efficiency = round(split.tokens / sum(len(batch) * max(batch) for batch in batches), 4)
 

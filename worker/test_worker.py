@@ -330,7 +330,7 @@ class Inspecting(unittest.TestCase):
         for name in ("trained", "masked"):
             self.assertEqual(sum(split[name]["bins"]), 24)
             self.assertAlmostEqual(split[name]["mean"] * 24, split[f"{name}_tokens"], delta=0.2)
-        self.assertEqual(split["packed_sequences"], None)
+        self.assertIsNone(split["packing"])
         self.assertTrue(0.5 < split["batch_efficiency"] <= 1)
         self.assertGreater(split["batch_efficiency"], self.inspect(group_by_length=False)["train"]["batch_efficiency"])
         trainer = build(fixture.stage2(fixture.root / "inspect", None))
@@ -418,7 +418,9 @@ class Inspecting(unittest.TestCase):
         self.assertEqual((report["prompt_tokens_trained"], report["read"]), (0, 30))
         self.assertEqual(report["masked_tokens"], report["rows"])  # the first token of each
         self.assertEqual(report["stop_untrained"], report["truncated"])
-        self.assertEqual(report["packing_efficiency"], round(report["tokens"] / (32 * report["packed_sequences"]), 4))
+        packing = report["packing"]
+        self.assertEqual(packing["efficiency"], round(report["tokens"] / (32 * packing["sequences"]), 4))
+        self.assertTrue(packing["efficiency"] <= packing["possible"] <= 1)
 
     def test_a_split_leaves_no_token_alone(self) -> None:
         tokenizer = make_tokenizer()

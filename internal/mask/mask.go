@@ -8,6 +8,7 @@ package mask
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,14 +67,19 @@ type (
 		PromptLines     []int  `json:"prompt_lines"`
 		StopUntrained   int    `json:"stop_untrained"`
 		StopLines       []int  `json:"stop_lines"`
-		// Of a packed split: its sequences, how full they are, and how full
-		// they could be at best. Else nil.
-		PackedSequences   *int     `json:"packed_sequences"`
-		PackingEfficiency *float64 `json:"packing_efficiency"`
-		PackingPossible   *float64 `json:"packing_possible"`
+		// Packing is nil where rows are not packed.
+		Packing *Packing `json:"packing"`
 		// BatchEfficiency is the share of token places in the batches that
 		// hold a token; the rest is padding.
 		BatchEfficiency float64 `json:"batch_efficiency"`
+	}
+
+	// Packing is how full the sequences are that rows were packed into, and
+	// how full they would be were there as few as there are tokens for.
+	Packing struct {
+		Sequences  int     `json:"sequences"`
+		Efficiency float64 `json:"efficiency"`
+		Possible   float64 `json:"possible"`
 	}
 
 	// Spread is how a number of tokens is spread over the rows.
@@ -108,6 +114,11 @@ func ReadStage(text []byte, train, valid string) (*Stage, error) {
 	s := &Stage{}
 	if err := json.Unmarshal(text, s); err != nil {
 		return nil, fmt.Errorf("the worker's mask report: %w", err)
+	}
+	for _, bins := range [][]int{s.Train.Trained.Bins, s.Train.Masked.Bins} {
+		if len(bins) > 0 && slices.Min(bins) < 0 {
+			return nil, fmt.Errorf("the worker's mask report: it counts %d rows", slices.Min(bins))
+		}
 	}
 	for _, f := range []struct {
 		split *Split
@@ -184,13 +195,13 @@ func (s *Stage) lines() []line {
 	list = append(list, prompts,
 		of("trained on in a row (median, most)", func(p *Split) string { return p.Trained.String() }),
 		of("masked in a row (median, most)", func(p *Split) string { return p.Masked.String() }))
-	if s.Train.PackedSequences == nil || s.Valid.PackedSequences == nil {
+	if s.Train.Packing == nil || s.Valid.Packing == nil {
 		return append(list, of("token places that hold one, in batches", func(p *Split) string { return percent(p.BatchEfficiency) }))
 	}
 	return append(list,
-		number("packed sequences", func(p *Split) int { return *p.PackedSequences }),
-		of("  filled", func(p *Split) string { return percent(*p.PackingEfficiency) }),
-		of("  at best, had all rows gone into the fewest", func(p *Split) string { return percent(*p.PackingPossible) }))
+		number("packed sequences", func(p *Split) int { return p.Packing.Sequences }),
+		of("  filled", func(p *Split) string { return percent(p.Packing.Efficiency) }),
+		of("  filled, were there as few as there could be", func(p *Split) string { return percent(p.Packing.Possible) }))
 }
 
 // notes name the lines of the files that have a fault.

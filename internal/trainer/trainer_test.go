@@ -64,6 +64,8 @@ func fakeJob(part string) {
 			say("Traceback (most recent call last):")
 		case "hangs", "slow":
 			time.Sleep(time.Minute)
+		case "samples":
+			say(`{"event":"samples","step":2,"answers":[{"line":7,"text":"print 1","tokens":3,"stopped":true}]}`)
 		case "nan":
 			say(`{"event":"step","step":2,"steps":3,"loss":null}`)
 			say(`{"event":"failed","kind":"nan_loss","message":"the loss is no finite number","hint":"lower learning_rate"}`)
@@ -104,6 +106,21 @@ func TestRun(t *testing.T) {
 		if err != nil || string(result) != `{"steps":3}` || strings.Join(events, " ") != "started step step step" {
 			t.Errorf("result %s, events %v, err %v", result, events, err)
 		}
+	}
+}
+
+func TestSamples(t *testing.T) {
+	w, err := start(t, "samples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var got []trainer.Sample
+	_, err = w.Run(t.Context(), 1, filepath.Join(t.TempDir(), "job.json"), func(e trainer.Event) {
+		got = append(got, e.Answers...)
+	})
+	if want := []trainer.Sample{{Line: 7, Text: "print 1", Tokens: 3, Stopped: true}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v %+v", err, got)
 	}
 }
 
@@ -266,6 +283,29 @@ func TestNewTrainUsesEverySetting(t *testing.T) {
 	}
 	if !slices.Contains([]string{"text"}, trainer.NewTrain(ptr(recipe.Defaults()), 1, trainer.Paths{}).Format) {
 		t.Error("stage 1 is not raw text")
+	}
+}
+
+// The verdicts go to the evaluations of their steps, once, and nowhere else.
+func TestAddCompile1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "training_log.jsonl")
+	log := `{"step": 0, "eval_loss": 6.5}` + "\n" + `{"step": 4, "loss": 6.1}` + "\n" + `{"step": 4, "eval_loss": 6.25, "eval_tokens": 7}` + "\n" + `{"step": 8, "eval_loss": 6}` + "\n"
+	if err := os.WriteFile(path, []byte(log), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := trainer.AddCompile1(path, map[int][2]int{0: {0, 4}, 4: {3, 4}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	want := strings.Replace(strings.Replace(log, "6.5}", `6.5, "compile_at_1": [0, 4]}`, 1), "7}", `7, "compile_at_1": [3, 4]}`, 1)
+	if err != nil || string(text) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, text, want)
+	}
+	entries, err := trainer.ReadLog(path)
+	if err != nil || !slices.Equal(entries[2].Compile1, []int{3, 4}) || *entries[2].EvalLoss != 6.25 || entries[1].Compile1 != nil {
+		t.Errorf("%v %+v", err, entries)
 	}
 }
 
