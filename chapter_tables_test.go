@@ -214,6 +214,16 @@ func TestChapterTokens(t *testing.T) {
 	}
 }
 
+// The mask report of the demo is what the command prints.
+func TestChapterMaskReport(t *testing.T) {
+	if os.Getenv("BBJTUNE_REQUIRE") == "" {
+		t.Skip("needs the Python environment; set BBJTUNE_REQUIRE=1")
+	}
+	words := []string{"train", "recipes/demo-cpu.yaml", "--inspect", "--stage", "2"}
+	out := command(t, ".", filepath.Join(builtProgram(t), "bbjtune"), append(words, "--runs", t.TempDir())...)
+	settleBlocks(t, "training.md", map[string]string{"inspect": "```text\n" + out + "\n```\n"})
+}
+
 func command(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)

@@ -72,6 +72,7 @@ var layers = map[string][]string{
 	"internal/llm":             {"internal/chat", "internal/fault"},
 	"internal/eval":            {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
 	"internal/report":          {"bbj/diag", "internal/eval", "internal/fault", "internal/printable", "internal/stats", "internal/suite"},
+	"internal/mask":            {"internal/printable"},
 	"internal/pack":            {"internal/chat", "internal/fault"},
 	"internal/modelserver":     {"internal/fault", "internal/proc"},
 	"internal/pyenv":           {"internal/fault", "internal/proc", "internal/runs"},

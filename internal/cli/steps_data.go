@@ -32,6 +32,14 @@ type dataCounts struct {
 	Stage2   sides `json:"stage2"`
 }
 
+// of is the count of one stage.
+func (c *dataCounts) of(stage int) sides {
+	if stage == 2 {
+		return c.Stage2
+	}
+	return c.Stage1
+}
+
 // sides counts the rows of a stage.
 type sides struct {
 	Train int `json:"train"`

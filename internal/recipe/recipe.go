@@ -146,6 +146,9 @@ type Stage struct {
 	MaxLength int `yaml:"max_length" json:"max_length"`
 	// Overlong says what happens to longer rows: drop or truncate.
 	Overlong string `yaml:"overlong" json:"overlong"`
+	// ZeroRows says what happens to rows without a trained token: refuse stops
+	// before the training, drop leaves them out.
+	ZeroRows string `yaml:"zero_rows" json:"zero_rows"`
 	// Packing joins rows into full sequences without mixing them (bfd), or
 	// leaves each its own (none).
 	Packing string `yaml:"packing" json:"packing"`
@@ -161,6 +164,11 @@ type Stage struct {
 	// EarlyStopping ends the stage after so many evaluations without a
 	// better validation loss; 0 never does.
 	EarlyStopping int `yaml:"early_stopping" json:"early_stopping"`
+	// SamplePrompts is how many validation prompts the model answers at every
+	// SampleEvery-th evaluation, in at most SampleTokens tokens each.
+	SamplePrompts int `yaml:"sample_prompts" json:"sample_prompts"`
+	SampleEvery   int `yaml:"sample_every" json:"sample_every"`
+	SampleTokens  int `yaml:"sample_tokens" json:"sample_tokens"`
 }
 
 // Evaluate says how the result is judged.
@@ -250,8 +258,8 @@ const maxLength = 2048
 func defaultStage(learningRate float64, packing string) Stage {
 	return Stage{
 		Enabled: true, Epochs: 1, LearningRate: learningRate, Scheduler: "cosine", WarmupRatio: 0.03, MaxGradNorm: 1,
-		BatchSize: 1, GradientAccumulation: 32, MaxLength: maxLength, Overlong: "drop", Packing: packing, Loss: "completion",
-		EvalSteps: 50, SaveSteps: 50, LoggingSteps: 1,
+		BatchSize: 1, GradientAccumulation: 32, MaxLength: maxLength, Overlong: "drop", ZeroRows: "refuse", Packing: packing, Loss: "completion",
+		EvalSteps: 50, SaveSteps: 50, LoggingSteps: 1, SampleEvery: 1, SampleTokens: 256,
 	}
 }
 
@@ -306,6 +314,9 @@ func (r *Recipe) validate() error {
 	}
 	if !r.Stage1.Enabled && !r.Stage2.Enabled {
 		return wrong("stage2.enabled", "switch one of them on", "both stages are switched off")
+	}
+	if r.Stage1.SamplePrompts > 0 {
+		return wrong("stage1.sample_prompts", "set stage2.sample_prompts", "stage1.sample_prompts is set, but raw text has no prompts")
 	}
 	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
 		return wrong("evaluate.samples", "raise evaluate.temperature, or ask once", "evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)

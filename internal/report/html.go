@@ -85,7 +85,7 @@ func view(c *suite.Case, model string, a eval.Answer) answerView {
 	if len(text) > maxShown {
 		text = strings.ToValidUTF8(text[:maxShown], "") + "\n…"
 	}
-	for i, line := range strings.Split(visible(text), "\n") {
+	for i, line := range strings.Split(printable.Visible(text), "\n") {
 		l := lineView{Number: i + 1, Text: line}
 		for _, d := range a.Score.Diagnostics {
 			if d.Span.Start.Line == l.Number && !v.Prose {
@@ -98,20 +98,6 @@ func view(c *suite.Case, model string, a eval.Answer) answerView {
 		v.Failed = append(v.Failed, c.Checks[n-1].String())
 	}
 	return v
-}
-
-// visible makes control characters and marks that change the direction of
-// text show as what they are.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case !printable.Dangerous(r):
-			return r
-		case r < 0x20:
-			return '␀' + r
-		}
-		return '�'
-	}, s)
 }
 
 // interval draws a proportion with its interval on a line from 0 to 1.
