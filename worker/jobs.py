@@ -74,6 +74,11 @@ def targets(value: Any) -> str:
     return "" if value == "all-linear" or (value and not names(value)) else 'a list of module names or "all-linear"'
 
 
+def services(value: Any) -> str:
+    ok = isinstance(value, list) and all(name in ("wandb", "mlflow") for name in value)
+    return "" if ok else "a list of wandb and mlflow"
+
+
 DTYPE = one_of("float32", "bfloat16", "float16")
 
 LORA: dict[str, Check] = {
@@ -150,6 +155,7 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
         "attention": (one_of("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"), "auto"),
         "keep": (one_of("best", "last"), "best"),
         "required_tokens": (names, []),
+        "report_to": (services, []),
     },
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.util
 import json
 import math
 import platform
@@ -90,6 +91,7 @@ def prepare(job: Job, emit: Emit) -> Stage:
     transformers.utils.logging.set_verbosity_warning()
     transformers.utils.logging.disable_progress_bar()
     datasets.utils.logging.disable_progress_bar()
+    require_services(job["report_to"])
     device, precision = resolve_hardware(job)
     report_environment(emit, device, precision, job["threads"])
     if device == "cpu":
@@ -100,6 +102,16 @@ def prepare(job: Job, emit: Emit) -> Stage:
     # Short next to short: a validation batch is then nearly free of padding, and its order does not matter.
     valid_split.rows.sort(key=lambda row: len(row["input_ids"]))
     return Stage(job, emit, device, precision, tokenizer, train_split, valid_split)
+
+
+def require_services(names: list[str]) -> None:
+    """What reports to a service is not among the pinned packages: nothing leaves the machine unless it is asked for."""
+    for name in names:
+        if not importlib.util.find_spec(name):
+            raise BadInput(
+                f"tracking asks for {name}, and the Python environment does not have that package",
+                f"uv pip install --python {sys.executable} {name}; or set tracking to tensorboard",
+            )
 
 
 def require_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> None:
@@ -165,8 +177,9 @@ def encode_split(tokenizer: PreTrainedTokenizerBase, job: Job, split: str) -> En
     return encoded
 
 
-# Where a job finds files may change between two starts, and so may the number of threads; the rest may not.
-PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads")
+# Where a job finds files may change between two starts, and so may the number of threads and who hears of the losses;
+# the rest may not.
+PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "report_to")
 
 
 def fingerprint(stage: Stage) -> str:
@@ -567,7 +580,8 @@ def sft_config(stage: Stage) -> SFTConfig:
             logging_steps=job["logging_steps"],
             logging_nan_inf_filter=False,  # it would replace a NaN by the mean of the losses before it
             dataloader_pin_memory=stage.device == "cuda",
-            report_to=[],
+            report_to=job["report_to"],
+            run_name=f"{stage.output.parent.name} {job['stage']}",
             disable_tqdm=True,
         )
     except ValueError as error:

@@ -44,7 +44,9 @@ type Recipe struct {
 	Stage1                Stage    `yaml:"stage1" json:"stage1"`
 	Stage2                Stage    `yaml:"stage2" json:"stage2"`
 	Evaluate              Evaluate `yaml:"evaluate" json:"evaluate"`
-	Package               Package  `yaml:"package" json:"package"`
+	// Tracking says who hears of the losses while a training runs.
+	Tracking Tracking `yaml:"tracking" json:"tracking,omitempty"`
+	Package  Package  `yaml:"package" json:"package"`
 }
 
 // Base names the model that is tuned.
@@ -123,12 +125,21 @@ type Lora struct {
 type Targets []string
 
 // UnmarshalYAML implements [yaml.Unmarshaler].
-func (t *Targets) UnmarshalYAML(n *yaml.Node) error {
+func (t *Targets) UnmarshalYAML(n *yaml.Node) error { return oneOrMany(n, (*[]string)(t)) }
+
+// Tracking is one tracker or a list of them.
+type Tracking []string
+
+// UnmarshalYAML implements [yaml.Unmarshaler].
+func (t *Tracking) UnmarshalYAML(n *yaml.Node) error { return oneOrMany(n, (*[]string)(t)) }
+
+// oneOrMany reads a list that may be written as a single word.
+func oneOrMany(n *yaml.Node, list *[]string) error {
 	if n.Kind == yaml.ScalarNode {
-		*t = Targets{n.Value}
+		*list = []string{n.Value}
 		return nil
 	}
-	return n.Decode((*[]string)(t))
+	return n.Decode(list)
 }
 
 // Stage is one of the two trainings.
@@ -212,6 +223,7 @@ func Defaults() Recipe {
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
 		Stage1: defaultStage(5e-5, "bfd"), Stage2: defaultStage(2e-4, "none"),
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096},
+		Tracking: Tracking{"tensorboard"},
 		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: 4096},
 	}
 }
@@ -286,6 +298,9 @@ func (r *Recipe) validate() error {
 	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
 		return fmt.Errorf("evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
 	}
+	if err := r.validateTracking(); err != nil {
+		return err
+	}
 	if len(r.Package.Quantize) == 0 {
 		return fmt.Errorf("package.quantize is empty")
 	}
@@ -316,6 +331,21 @@ func (r *Recipe) validate() error {
 		inRange("evaluate.context", float64(r.Evaluate.Context), 256, 1<<20),
 		inRange("package.num_ctx", float64(r.Package.NumCtx), 256, 1<<20),
 	)
+}
+
+func (r *Recipe) validateTracking() error {
+	for i, name := range r.Tracking {
+		if err := oneOf("tracking", name, "tensorboard", "wandb", "mlflow", "none"); err != nil {
+			return err
+		}
+		if slices.Contains(r.Tracking[:i], name) {
+			return fmt.Errorf("tracking names %s twice", name)
+		}
+	}
+	if len(r.Tracking) == 0 || len(r.Tracking) > 1 && slices.Contains(r.Tracking, "none") {
+		return fault.New("tracking is empty, or names none and something else", "write none, or a list of tensorboard, wandb and mlflow")
+	}
+	return nil
 }
 
 func (s Stage) validate(name string) error {

@@ -85,6 +85,7 @@ type (
 		Threads               int      `json:"threads"`
 		GroupByLength         bool     `json:"group_by_length"`
 		EarlyStoppingPatience int      `json:"early_stopping_patience"`
+		ReportTo              []string `json:"report_to"`
 		Resume                bool     `json:"resume"`
 	}
 
@@ -150,7 +151,7 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		},
 		Quantization: r.Quantization, DoubleQuant: r.DoubleQuant, Optimizer: r.Optimizer,
 		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
-		GroupByLength: s.GroupByLength, EarlyStoppingPatience: s.EarlyStopping, Resume: true,
+		GroupByLength: s.GroupByLength, EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
 	}
 	if p.AdapterIn != "" {
 		t.AdapterIn = &p.AdapterIn
@@ -159,6 +160,18 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		t.NEFTuneAlpha = &s.NEFTuneAlpha
 	}
 	return t
+}
+
+// services are the trackers that the libraries report to. Nothing is sent
+// anywhere unless the recipe names one.
+func services(tracking recipe.Tracking) []string {
+	list := []string{}
+	for _, name := range tracking {
+		if name == "wandb" || name == "mlflow" {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // targets is the word all-linear, or the list of layer names.

@@ -246,6 +246,7 @@ func TestNewTrainUsesEverySetting(t *testing.T) {
 		"logging_steps":          func(r *recipe.Recipe) { r.Stage2.LoggingSteps = 9 },
 		"neftune_alpha":          func(r *recipe.Recipe) { r.Stage2.NEFTuneAlpha = 5 },
 		"early_stopping":         func(r *recipe.Recipe) { r.Stage2.EarlyStopping = 9 },
+		"tracking":               func(r *recipe.Recipe) { r.Tracking = []string{"wandb"} },
 	}
 	for name, change := range changes {
 		if set(change) == plain {
