@@ -98,7 +98,15 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		summary.Stages = append(summary.Stages, *done)
 		adapter = s.path(t.name(), "adapter")
 		outputs = append(outputs, t.name()+"/adapter", t.name()+"/training_log.jsonl", t.name()+"/training_config.json")
+		if exists(s.path(t.name(), boardFolder)) {
+			outputs = append(outputs, t.name()+"/"+boardFolder)
+		}
 	}
+	files, err := p.writeRecord(s, data, b, summary)
+	if err != nil {
+		return step{}, err
+	}
+	outputs = append(outputs, files...)
 	return s, p.finish(&s, summary, outputs...)
 }
 
@@ -144,7 +152,7 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 	}
 	r := *p.recipe
 	// What the training does not depend on must not make it start anew.
-	r.Name, r.Description, r.Evaluate, r.Package, r.Data = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}
+	r.Name, r.Description, r.Evaluate, r.Package, r.Data, r.Tracking = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}, nil
 	return map[string]any{"data": files, "base": b.identity, "recipe": r, "worker": code, "template": chat.Template}, nil
 }
 
@@ -203,7 +211,15 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 	})
 	watch := &watcher{task: t.p.show.Start(title(t.n)), show: t.p.show}
 	defer watch.task.Drop()
-	raw, err := w.Run(ctx, absolute(job), t.s.path(t.name(), "job.json"), watch.event)
+	board := t.board()
+	defer board.close()
+	raw, err := w.Run(ctx, absolute(job), t.s.path(t.name(), "job.json"), func(e trainer.Event) {
+		if e.Event == "environment" {
+			t.environment(w.Python(), e)
+		}
+		board.event(e)
+		watch.event(e)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", title(t.n), err)
 	}
@@ -348,7 +364,14 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
 		return step{}, err
 	}
-	if err := p.finish(&s, nil, append(files, "merged", "Modelfile")...); err != nil {
+	training := &report.Training{}
+	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
+		return step{}, err
+	}
+	if err := runs.WriteWith(s.path(cardFile), p.card(training, b, p.served()).Write); err != nil {
+		return step{}, err
+	}
+	if err := p.finish(&s, nil, append(files, "merged", "Modelfile", cardFile)...); err != nil {
 		return step{}, err
 	}
 	task.End("%s", s.path(p.served()))

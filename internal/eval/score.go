@@ -3,6 +3,7 @@ package eval
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"bbjtune/bbj/compile"
 	"bbjtune/bbj/diag"
 	"bbjtune/internal/answer"
+	"bbjtune/internal/fault"
 	"bbjtune/internal/stats"
 	"bbjtune/internal/suite"
 )
@@ -54,6 +56,18 @@ type SuiteRef struct {
 type EngineRef struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+}
+
+// ParseResult reads a result from its JSON form; name is what errors call it.
+func ParseResult(name string, text []byte) (*Result, error) {
+	var r Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if r.Version != ResultVersion {
+		return nil, fault.Newf("evaluate again with this bbjtune", "%s has version %d, this program reads %d", name, r.Version, ResultVersion)
+	}
+	return &r, nil
 }
 
 // Metrics are the scores of a set of answers. compile@1 and clean@1 count the
