@@ -252,8 +252,8 @@ model = AutoModelForCausalLM.from_pretrained(%q)
 model = PeftModel.from_pretrained(model, "%s/adapter")
 %s
 
-Prompts are ChatML (%s and %s around each turn), with the first system prompt of %s. %s merges the adapter with its base and makes
-a GGUF file for Ollama and llama.cpp.
+Prompts are ChatML (%s and %s around each turn), with the first system prompt of %s.
+%s merges the adapter with its base and makes a GGUF file for Ollama and llama.cpp.
 `, code(stage+"/adapter"), "```python", base, stage, "```", code("<|im_start|>"), code("<|im_end|>"), code("recipe.yaml"), code("bbjtune pack"))
 }
 
@@ -272,7 +272,7 @@ whose data that was.
 
 // text is foreign text as Markdown that says no more than that.
 func text(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", "`", "'", "*", `\*`, "[", `\[`, "]", `\]`).Replace(s)
+	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", "`", "'", "*", `\*`, "](", `]\(`).Replace(s)
 }
 
 // code is foreign text in a code span.

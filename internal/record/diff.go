@@ -112,7 +112,8 @@ func value(m map[string]string, key string) string {
 
 // changed lists the keys with different values, sorted.
 func changed(a, b map[string]string) []string {
-	all := maps.Clone(a)
+	all := map[string]string{}
+	maps.Copy(all, a)
 	maps.Copy(all, b)
 	keys := slices.Sorted(maps.Keys(all))
 	return slices.DeleteFunc(keys, func(k string) bool { return value(a, k) == value(b, k) })

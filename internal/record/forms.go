@@ -142,5 +142,5 @@ func (p *page) markdown(title string, rows [][]string) {
 
 // cell keeps foreign text from being more than text in Markdown.
 func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "`", `\`+"`", "*", `\*`, "[", `\[`, "]", `\]`).Replace(s)
+	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "`", `\`+"`", "*", `\*`, "](", `]\(`).Replace(s)
 }

@@ -176,6 +176,9 @@ func (t *ShownTraining) text(p *page) {
 	}
 }
 
+// inShort are the keys of a stage that decide most.
+var inShort = []string{"enabled", "epochs", "learning_rate", "batch_size", "gradient_accumulation", "max_length", "packing", "loss", "early_stopping"}
+
 // settings writes the recipe in short: what both stages share, then each stage.
 func (t *ShownTraining) settings(p *page) {
 	p.line("\nrecipe in short (recipe.yaml has every key)")
@@ -185,7 +188,8 @@ func (t *ShownTraining) settings(p *page) {
 		if !ok {
 			head, rest = "all", key
 		}
-		if head != "base" && !idle(key, t.Settings) {
+		stage := strings.HasPrefix(head, "stage")
+		if head != "base" && !idle(key, t.Settings) && (!stage || slices.Contains(inShort, rest)) {
 			groups[head] = append(groups[head], rest+" "+t.Settings[key])
 		}
 	}

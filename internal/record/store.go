@@ -40,8 +40,9 @@ func (s *Store) Kinds() []string {
 	return list
 }
 
-// Find returns the folder that a name means: a path, an ID, or the beginning of
-// one. Of kinds that share a beginning, the preferred one is meant.
+// Find returns the folder that a name means: a path, an ID, an ID without its
+// hash, or the beginning of one. Where several kinds fit, the preferred one is
+// meant.
 func (s *Store) Find(name, preferred string) (runs.Entry, error) {
 	if strings.ContainsAny(name, `/\`) || name == "." || name == ".." {
 		e, err := runs.Inspect(name)
@@ -51,13 +52,14 @@ func (s *Store) Find(name, preferred string) (runs.Entry, error) {
 		return e, nil
 	}
 	whole := s.matching(func(e runs.Entry) bool { return e.ID == name })
+	called := s.matching(func(e runs.Entry) bool { return e.Name() == name })
 	begun := s.matching(func(e runs.Entry) bool { return name != "" && strings.HasPrefix(e.ID, name) })
-	for _, list := range [][]runs.Entry{whole, of(begun, preferred), begun} {
+	for _, list := range [][]runs.Entry{whole, of(called, preferred), of(begun, preferred), begun} {
 		switch {
 		case len(list) == 1:
 			return list[0], nil
 		case len(list) > 1:
-			return runs.Entry{}, fault.Newf("write more of it: "+some(list), "%q is the beginning of %d runs", name, len(list))
+			return runs.Entry{}, fault.Newf("write more of it: "+some(list), "%q may be any of %d runs", name, len(list))
 		}
 	}
 	return runs.Entry{}, s.unknown(name)

@@ -131,7 +131,7 @@ func inspect(dir, kind string) Entry {
 }
 
 func (e Entry) broken(err error) Entry {
-	e.State, e.Reason = Broken, reason(err)
+	e.State, e.Reason = Broken, strings.TrimPrefix(reason(err), e.Path+": ")
 	return e
 }
 
