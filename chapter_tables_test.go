@@ -104,9 +104,9 @@ func sideBySide(first, recommended *recipe.Recipe) string {
 		return fmt.Sprintf("%d variations", len(r.Data.SystemPrompts))
 	}, "", " in rows made of examples (3 to 5)")
 	row("stack", "transformers 4.44, peft 0.12, bitsandbytes 0.43.0 (wastes 5-10 GB of VRAM, fixed in 0.43.2)", "current TRL and PEFT, pinned; Unsloth on one GPU: planned")
-	row("tracking", "none (`report_to none`)", "losses kept beside the adapter; TensorBoard or W&B: planned")
+	row("tracking", "none (`report_to none`)", "losses kept beside the adapter, TensorBoard; W&B or MLflow when asked, in progress")
 	row("evaluation", "3 hard-coded questions", "compile@1 on a held-out suite, baselines; human review: planned")
-	row("artefacts", "adapter on one server", "one folder a step; all of a run in one, with a model card and under Git LFS: planned")
+	row("artefacts", "adapter on one server", "one folder a step, with the record and the model card in that of the training; under Git LFS: by hand")
 	return b.String()
 }
 
