@@ -78,6 +78,11 @@ def targets(value: Any) -> str:
     return "" if value == "all-linear" or (value and not names(value)) else 'a list of module names or "all-linear"'
 
 
+def services(value: Any) -> str:
+    ok = isinstance(value, list) and all(name in ("wandb", "mlflow") for name in value)
+    return "" if ok else "a list of wandb and mlflow"
+
+
 DTYPE = one_of("float32", "bfloat16", "float16")
 
 LORA: dict[str, Check] = {
@@ -170,6 +175,7 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
         "sample_prompts": (whole(0), 0),
         "sample_every": (whole(1), 1),
         "sample_tokens": (whole(1), 256),
+        "report_to": (services, []),
     },
 }
 

@@ -753,6 +753,15 @@ class Failures(unittest.TestCase):
             caught.exception.message, "there is no folder owner/name, and the model hub gave no such model: offline"
         )
 
+    def test_a_service_needs_its_package(self) -> None:
+        with (
+            mock.patch("importlib.util.find_spec", return_value=None),
+            self.assertRaisesRegex(BadInput, "asks for mlflow"),
+        ):
+            train.require_services(["mlflow"])
+        with self.assertRaisesRegex(BadInput, "report_to must be"):
+            check_job(fixture.stage2(fixture.root / "services", None, report_to=["elsewhere"]))
+
     def test_nf4_needs_a_gpu(self) -> None:
         job = check_job(fixture.stage2(fixture.root / "nf4", None, quantization="nf4"))
         with self.assertRaisesRegex(BadInput, "NVIDIA"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.util
 import json
 import math
 import platform
@@ -121,6 +122,7 @@ def inspect(job: Job, emit: Emit) -> dict[str, Any]:
 
 def prepare(job: Job, emit: Emit) -> Stage:
     quiet()
+    require_services(job["report_to"])
     device, precision = resolve_hardware(job)
     report_environment(emit, device, precision, job["threads"])
     if device == "cpu":
@@ -178,6 +180,16 @@ def row_order(job: Job, lengths: list[int]) -> EpochOrder:
 def collator(job: Job, tokenizer: PreTrainedTokenizerBase) -> DataCollatorForLanguageModeling:
     """The one that the library's trainer makes itself; a test holds the two against each other."""
     return DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id, padding_free=job["packing"] != "none")
+
+
+def require_services(names: list[str]) -> None:
+    """What reports to a service is not among the pinned packages: nothing leaves the machine unless it is asked for."""
+    for name in names:
+        if not importlib.util.find_spec(name):
+            raise BadInput(
+                f"tracking asks for {name}, and the Python environment does not have that package",
+                f"uv pip install --python {sys.executable} {name}; or set tracking to tensorboard",
+            )
 
 
 def require_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> None:
@@ -261,8 +273,9 @@ def sequences_of(encoded: Encoded, job: Job) -> Dataset:
     return pack_dataset(rows, job["max_length"], job["packing"], {"batch_size": len(rows)})
 
 
-# Where a job finds files may change between two starts, and so may the number of threads; the rest may not.
-PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads")
+# Where a job finds files may change between two starts, and so may the number of threads and who hears of the losses;
+# the rest may not.
+PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "report_to")
 WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
 
 
@@ -709,7 +722,8 @@ def sft_config(stage: Stage) -> SFTConfig:
             logging_steps=job["logging_steps"],
             logging_nan_inf_filter=False,  # it would replace a NaN by the mean of the losses before it
             dataloader_pin_memory=stage.device == "cuda",
-            report_to=[],
+            report_to=job["report_to"],
+            run_name=f"{stage.output.parent.name} {job['stage']}",
             disable_tqdm=True,
         )
     except ValueError as error:

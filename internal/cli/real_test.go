@@ -158,6 +158,8 @@ func TestRealRun(t *testing.T) {
 		}
 	}
 
+	whole.recorded(killed)
+
 	out, _ := whole.run("run", "recipe.yaml")
 	if !strings.Contains(out, "report.html") {
 		t.Errorf("no report in\n%s", out)
@@ -177,6 +179,9 @@ func TestRealRun(t *testing.T) {
 		t.Fatalf("report: %v %+v", err, report)
 	}
 
+	if out, _ := whole.run("runs", "card", "tiny"); !strings.Contains(out, "| tuned |") || !strings.Contains(out, "| untuned |") {
+		t.Errorf("the model card has no scores:\n%s", out)
+	}
 	whole.typed(t)
 
 	start := time.Now()
@@ -266,6 +271,39 @@ func (r *real) typed(t *testing.T) {
 			t.Fatalf("no command: %q", line)
 		}
 		r.run(words[1:]...)
+	}
+}
+
+// folder returns the only folder of a training.
+func (r *real) folder() string {
+	r.t.Helper()
+	found, err := filepath.Glob(filepath.Join(r.dir, "runs", "train", "*"))
+	if err != nil || len(found) != 1 {
+		r.t.Fatalf("trainings: %v %v", found, err)
+	}
+	return found[0]
+}
+
+// recorded holds the record of a training against that of the same one made in
+// pieces.
+func (r *real) recorded(killed *real) {
+	r.t.Helper()
+	for _, dir := range []string{r.folder(), killed.folder()} {
+		manifest := read(r.t, filepath.Join(dir, "manifest.json"))
+		for _, name := range []string{"recipe.yaml", "data.json", "environment.json", "loss.svg", "MODEL_CARD.md", "stage1/tensorboard/events.out.tfevents.", "stage2/tensorboard/events.out.tfevents."} {
+			if !strings.Contains(manifest, `"path": "`+name) {
+				r.t.Errorf("%s does not list %s", dir, name)
+			}
+		}
+	}
+	out, _ := r.run("runs", "diff", r.folder(), killed.folder())
+	for _, want := range []string{"nothing changed that the training depends on", "A is not evaluated"} {
+		if !strings.Contains(out, want) {
+			r.t.Errorf("runs diff does not say %q:\n%s", want, out)
+		}
+	}
+	if out, _ := r.run("runs", "show", r.folder()); !strings.Contains(out, "environment  cpu") || strings.Contains(out, "missing") {
+		r.t.Errorf("runs show:\n%s", out)
 	}
 }
 

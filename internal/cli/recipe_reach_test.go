@@ -120,7 +120,7 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 	r.must(err)
 	e, err := p.evaluation("x", rec.Path(rec.Evaluate.Suite), p.engine, rec.Evaluate.Concurrency)
 	r.must(err)
-	groups, _, err := p.subjects("base.gguf", "tuned.gguf")
+	groups, _, err := p.subjects("base.gguf", "tuned.gguf", "trained")
 	r.must(err)
 	var asked []any
 	for _, group := range groups {
@@ -149,7 +149,7 @@ func (r *reach) other(k recipe.Key, v reflect.Value) {
 	lists := map[string][]string{
 		"data.examples": {"more"}, "data.rows": {"two.jsonl"}, "data.raw": {"raw2"}, "data.raw_extensions": {".bbj", ".txt"}, "data.corpus": {r.corpus[1]},
 		"data.general": {"general2"}, "data.general_extensions": {".py", ".go"}, "data.hold_out": {"suite3"}, "data.system_prompts": {"Write BBj."},
-		"lora.targets": {"q_proj"}, "package.quantize": {"q8_0"},
+		"lora.targets": {"q_proj"}, "package.quantize": {"q8_0"}, "tracking": {"wandb"},
 	}
 	texts := map[string]string{"base.model": "model2", "evaluate.suite": "suite3"}
 	switch {

@@ -102,7 +102,15 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		summary.Stages = append(summary.Stages, *done)
 		adapter = s.path(t.name(), "adapter")
 		outputs = append(outputs, t.outputs()...)
+		if exists(s.path(t.name(), boardFolder)) {
+			outputs = append(outputs, t.name()+"/"+boardFolder)
+		}
 	}
+	files, err := p.writeRecord(s, data, b, summary)
+	if err != nil {
+		return step{}, err
+	}
+	outputs = append(outputs, files...)
 	return s, p.finish(&s, summary, outputs...)
 }
 
@@ -148,7 +156,7 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 	}
 	r := *p.recipe
 	// What the training does not depend on must not make it start anew.
-	r.Name, r.Description, r.Evaluate, r.Package, r.Data = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}
+	r.Name, r.Description, r.Evaluate, r.Package, r.Data, r.Tracking = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}, nil
 	r.Graft, r.Allow, r.Record = recipe.Graft{}, nil, recipe.Record{}
 	r.Stage2.SamplePrompts, r.Stage2.SampleEvery, r.Stage2.SampleTokens = 0, 0, 0
 	return map[string]any{"data": files, "base": b.identity, "recipe": r, "worker": code, "template": chat.Template}, nil
@@ -214,7 +222,15 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		judge: func(e trainer.Event) (string, error) { return samples.add(ctx, t.p.engine, e) },
 	}
 	defer watch.task.Drop()
-	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), watch.event)
+	board := t.board()
+	defer board.close()
+	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) {
+		if e.Event == "environment" {
+			t.environment(w.Python(), e)
+		}
+		board.event(e)
+		watch.event(e)
+	})
 	if err == nil {
 		err = watch.err
 	}
@@ -400,7 +416,14 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
 		return step{}, err
 	}
-	if err := p.finish(&s, nil, append(files, "merged", "Modelfile")...); err != nil {
+	training := &report.Training{}
+	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
+		return step{}, err
+	}
+	if err := runs.WriteWith(s.path(cardFile), p.card(training, b, p.served()).Write); err != nil {
+		return step{}, err
+	}
+	if err := p.finish(&s, nil, append(files, "merged", "Modelfile", cardFile)...); err != nil {
 		return step{}, err
 	}
 	task.End("%s", s.path(p.served()))

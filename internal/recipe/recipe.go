@@ -6,8 +6,10 @@
 package recipe
 
 import (
+	"cmp"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -38,8 +40,10 @@ type Recipe struct {
 	Stage1                Stage    `yaml:"stage1" json:"stage1"`
 	Stage2                Stage    `yaml:"stage2" json:"stage2"`
 	Evaluate              Evaluate `yaml:"evaluate" json:"evaluate"`
-	Package               Package  `yaml:"package" json:"package"`
-	Graft                 Graft    `yaml:"graft,omitempty" json:"graft,omitzero"`
+	// Tracking says who hears of the losses while a training runs.
+	Tracking Tracking `yaml:"tracking" json:"tracking,omitempty"`
+	Package  Package  `yaml:"package" json:"package"`
+	Graft    Graft    `yaml:"graft,omitempty" json:"graft,omitzero"`
 	// Allow names findings of recipe check that are meant to be.
 	Allow []Allowance `yaml:"allow,omitempty" json:"allow,omitempty"`
 	// Record describes a training that was made elsewhere.
@@ -122,12 +126,21 @@ type Lora struct {
 type Targets []string
 
 // UnmarshalYAML implements [yaml.Unmarshaler].
-func (t *Targets) UnmarshalYAML(n *yaml.Node) error {
+func (t *Targets) UnmarshalYAML(n *yaml.Node) error { return oneOrMany(n, (*[]string)(t)) }
+
+// Tracking is one tracker or a list of them.
+type Tracking []string
+
+// UnmarshalYAML implements [yaml.Unmarshaler].
+func (t *Tracking) UnmarshalYAML(n *yaml.Node) error { return oneOrMany(n, (*[]string)(t)) }
+
+// oneOrMany reads a list that may be written as a single word.
+func oneOrMany(n *yaml.Node, list *[]string) error {
 	if n.Kind == yaml.ScalarNode {
-		*t = Targets{n.Value}
+		*list = []string{n.Value}
 		return nil
 	}
-	return n.Decode((*[]string)(t))
+	return n.Decode(list)
 }
 
 // Stage is one of the two trainings.
@@ -247,6 +260,7 @@ func Defaults() Recipe {
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
 		Stage1: defaultStage(5e-5, "bfd"), Stage2: defaultStage(2e-4, "none"),
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096},
+		Tracking: Tracking{"tensorboard"},
 		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: maxLength},
 	}
 }
@@ -324,10 +338,20 @@ func (r *Recipe) validate() error {
 	if len(r.Package.Quantize) == 0 {
 		return wrong("package.quantize", "write f16, q8_0 or q4_0", "package.quantize is empty")
 	}
-	if err := r.checkValues(); err != nil {
-		return err
+	return cmp.Or(r.checkValues(), r.checkTracking(), r.checkGraft())
+}
+
+// checkTracking holds that the trackers do not contradict each other.
+func (r *Recipe) checkTracking() error {
+	for i, name := range r.Tracking {
+		if slices.Contains(r.Tracking[:i], name) {
+			return wrong("tracking", "name it once", "tracking names %s twice", name)
+		}
 	}
-	return r.checkGraft()
+	if len(r.Tracking) == 0 || len(r.Tracking) > 1 && slices.Contains(r.Tracking, "none") {
+		return wrong("tracking", "write none, or a list of tensorboard, wandb and mlflow", "tracking is empty, or names none and something else")
+	}
+	return nil
 }
 
 // checkGraft holds that what is grafted was learned by a base model.

@@ -99,6 +99,7 @@ type (
 		GradientCheckpointing bool     `json:"gradient_checkpointing"`
 		Threads               int      `json:"threads"`
 		EarlyStoppingPatience int      `json:"early_stopping_patience"`
+		ReportTo              []string `json:"report_to"`
 		Resume                bool     `json:"resume"`
 		SamplePrompts         int      `json:"sample_prompts"`
 		SampleEvery           int      `json:"sample_every"`
@@ -171,7 +172,7 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		},
 		Quantization: r.Quantization, DoubleQuant: r.DoubleQuant, Optimizer: r.Optimizer,
 		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
-		EarlyStoppingPatience: s.EarlyStopping, Resume: true,
+		EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
 		SamplePrompts: s.SamplePrompts, SampleEvery: s.SampleEvery, SampleTokens: s.SampleTokens,
 	}
 	if p.AdapterIn != "" {
@@ -188,6 +189,18 @@ func NewInspect(r *recipe.Recipe, stage int, p Paths, lines []int) Inspect {
 	rows := NewTrain(r, stage, p).Rows
 	rows.Kind = "inspect"
 	return Inspect{Rows: rows, Lines: append([]int{}, lines...)}
+}
+
+// services are the trackers that the libraries report to. Nothing is sent
+// anywhere unless the recipe names one.
+func services(tracking recipe.Tracking) []string {
+	list := []string{}
+	for _, name := range tracking {
+		if name == "wandb" || name == "mlflow" {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // targets is the word all-linear, or the list of layer names.

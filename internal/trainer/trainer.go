@@ -114,6 +114,8 @@ type Worker struct {
 	events  chan Event
 	tail    *tail
 
+	python string // its version
+
 	readErr error // valid once events is closed
 }
 
@@ -154,8 +156,12 @@ func Start(ctx context.Context, o Options) (*Worker, error) {
 		w.Close()
 		return nil, err
 	}
+	w.python = hello.Python
 	return w, nil
 }
+
+// Python returns the version of the interpreter.
+func (w *Worker) Python() string { return w.python }
 
 // maxLine is the longest event in bytes.
 const maxLine = 16 << 20

@@ -272,6 +272,7 @@ func TestNewTrainUsesEverySetting(t *testing.T) {
 		"sample_every":           func(r *recipe.Recipe) { r.Stage2.SampleEvery = 9 },
 		"sample_tokens":          func(r *recipe.Recipe) { r.Stage2.SampleTokens = 9 },
 		"early_stopping":         func(r *recipe.Recipe) { r.Stage2.EarlyStopping = 9 },
+		"tracking":               func(r *recipe.Recipe) { r.Tracking = []string{"wandb"} },
 	}
 	for name, change := range changes {
 		if set(change) == plain {
