@@ -33,7 +33,9 @@ type pipeline struct {
 	recipe *recipe.Recipe
 	engine compile.Engine
 
-	admitted bool // the recipe was judged, and may be carried out
+	admitted bool     // the recipe was judged, and may be carried out
+	advice   []string // what is worth a look in it
+	advised  bool     // that was said
 
 	// What was made is remembered, so that a source that is edited during
 	// the hours of a run does not start it anew half-way.

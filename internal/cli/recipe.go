@@ -389,8 +389,7 @@ func gpuMemory(ctx context.Context) int64 {
 	return mib << 20
 }
 
-// admit refuses a recipe that must not be trained, and says what is worth a look
-// and how much memory it takes. That is said once, before anything is made.
+// admit refuses a recipe that must not be trained, before anything is made.
 func (p *pipeline) admit(ctx context.Context) error {
 	if p.admitted {
 		return nil
@@ -408,18 +407,31 @@ func (p *pipeline) admit(ctx context.Context) error {
 		if isError(d) {
 			return fault.Newf("bbjtune recipe check "+file, "%s", oneLine(d))
 		}
-	}
-	for _, d := range report.Findings {
-		p.show.Say("  warning: %s", oneLine(d))
+		p.advice = append(p.advice, "warning: "+oneLine(d))
 	}
 	if p.recipe.Graft.Onto != "" {
-		p.show.Say("  graft.onto is read and not carried out yet: what is packed is the tuned base model")
+		p.advice = append(p.advice, "graft.onto is read and not carried out yet: what is packed is the tuned base model")
+	}
+	p.admitted = true
+	if !p.trainedBefore() {
+		p.advise(ctx)
+	}
+	return nil
+}
+
+// advise says what is worth a look, and how much memory the training takes: once,
+// and not about a training that is done.
+func (p *pipeline) advise(ctx context.Context) {
+	if p.advised {
+		return
+	}
+	p.advised = true
+	for _, line := range p.advice {
+		p.show.Say("  %s", line)
 	}
 	if p.recipe.Quantization == "nf4" {
 		for _, line := range p.memory(ctx, "").lines() {
 			p.show.Say("  %s", line)
 		}
 	}
-	p.admitted = true
-	return nil
 }

@@ -80,6 +80,7 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return s, nil
 	}
 	defer s.dir.Close()
+	p.advise(ctx)
 	resolved, err := p.recipe.YAML()
 	if err != nil {
 		return step{}, err
@@ -117,13 +118,17 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 // needGPU fails before gigabytes are fetched for a training that cannot run here.
 // What was trained elsewhere and copied here is not trained again.
 func (p *pipeline) needGPU() error {
-	if p.recipe.Quantization != "nf4" || hasGPU() {
-		return nil
-	}
-	if done, err := fs.Glob(os.DirFS(p.runs), "train/"+p.recipe.Name+"-*/manifest.json"); err == nil && len(done) > 0 {
+	if p.recipe.Quantization != "nf4" || hasGPU() || p.trainedBefore() {
 		return nil
 	}
 	return fault.New("quantization nf4 needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set quantization: none for a small model")
+}
+
+// trainedBefore reports whether some training of that name is complete: perhaps
+// this one, which is known for certain only when the base model is there.
+func (p *pipeline) trainedBefore() bool {
+	done, err := fs.Glob(os.DirFS(p.runs), "train/"+p.recipe.Name+"-*/manifest.json")
+	return err == nil && len(done) > 0
 }
 
 func (p *pipeline) stages() []int {
