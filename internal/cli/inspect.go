@@ -31,6 +31,9 @@ func (i *inspection) check(asked, staged bool) error {
 	case staged && i.stage != 1 && i.stage != 2:
 		return fault.Newf("write 1 or 2", "--stage is %d", i.stage)
 	}
+	if info, err := os.Stat(i.html); err == nil && info.IsDir() {
+		return fault.Newf("name a file", "--html %s is a folder", i.html)
+	}
 	for _, n := range i.rows {
 		if n < 1 {
 			return fault.Newf("rows are named by their lines in the training file, from 1", "--row is %d", n)
@@ -52,7 +55,7 @@ func (a *app) inspect(ctx context.Context, path string, o inspection) error {
 	}
 	if o.html != "" {
 		if err := runs.WriteWith(o.html, r.HTML); err != nil {
-			return fault.Wrap(fmt.Errorf("write the mask report: %w", err), "name a file in a folder that exists with --html")
+			return fault.Wrap(fmt.Errorf("write the mask report: %w", err), "name another file with --html")
 		}
 		a.show.Say("the report as a page: %s", o.html)
 	}

@@ -207,16 +207,32 @@ func said(names []string, versions map[string]string) string {
 func kept(s Side) string {
 	switch s.Record.Tracking {
 	case "":
-		return "losses kept beside the adapter, every " + perStage(s, func(stage recipe.Stage) string {
+		text := "losses kept beside the adapter, every " + perStage(s, func(stage recipe.Stage) string {
 			if stage.LoggingSteps == 1 {
 				return "step"
 			}
 			return counted(stage.LoggingSteps, "step")
 		})
+		if names := trackers(s.Tracking); names != "" {
+			text += "; " + names
+		}
+		return text
 	case "none":
 		return "none"
 	}
 	return s.Record.Tracking
+}
+
+// trackers names who hears of the losses besides.
+func trackers(list recipe.Tracking) string {
+	titles := map[string]string{"tensorboard": "TensorBoard", "wandb": "Weights & Biases", "mlflow": "MLflow"}
+	var names []string
+	for _, name := range list {
+		if title := titles[name]; title != "" {
+			names = append(names, title)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func evaluation(s Side) string {
