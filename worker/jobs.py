@@ -130,6 +130,7 @@ MORE_ROWS: dict[str, tuple[Check, Any]] = {
 KINDS: dict[str, dict[str, Check]] = {
     "import_base": {"source": text, "output": text},
     "merge": {"base_model": text, "adapter": text, "output": text},
+    "count": {"base_model": text, "texts": text, "output": text},
     "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
     "inspect": ROWS,
     "train": ROWS
@@ -167,6 +168,7 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
     "import_base": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "merge": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "quantize": {},
+    "count": {},
     "inspect": MORE_ROWS | {"lines": (lines, [])},
     "train": MORE_ROWS
     | {

@@ -113,6 +113,10 @@ def run(request: str, protocol: Protocol) -> None:
             import train
 
             result = train.train(job, protocol.emit) if job["kind"] == "train" else train.inspect(job, protocol.emit)
+        elif job["kind"] == "count":
+            import models
+
+            result = models.count(job)
         elif job["kind"] == "quantize":
             from quantize import quantize
 

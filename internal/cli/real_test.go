@@ -135,6 +135,44 @@ func (r *real) trained() map[string]string {
 	return sums
 }
 
+// wordTokenizer is a tokenizer of a kind that the program does not know.
+const wordTokenizer = `import sys
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+words = {"<|endoftext|>": 0, "<unk>": 1, "print": 2}
+tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", unk_token="<unk>").save_pretrained(sys.argv[1])
+open(sys.argv[1] + "/config.json", "w").write("{}")
+`
+
+// Tokens that the program cannot count itself are counted by the worker, and the
+// report says so.
+func TestRealTokenCounts(t *testing.T) {
+	r := newReal(t)
+	python, _ := r.run("env")
+	r.write("make.py", wordTokenizer)
+	if out, err := exec.Command(strings.TrimSpace(python), "-B", filepath.Join(r.dir, "make.py"), filepath.Join(r.dir, "odd")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	row := func(answer string) string {
+		return `{"messages":[{"role":"user","content":"one two three"},{"role":"assistant","content":"` + answer + `"}]}` + "\n"
+	}
+	r.write("rows.jsonl", row("a b")+"no row\n\n"+row("a b c d e f g h i j k l m n o p q r s t"))
+	cmd := r.command("data", "audit", "rows.jsonl", "--tokenizer", "odd", "--max-tokens", "20")
+	out, err := cmd.Output()
+	// Of every turn its role, and of the first the end of the one before.
+	for _, want := range []string{
+		"tokens: 25 the longest row, 1 row over the 20 that are trained on; counted by the training worker, since bbjtune does not know this kind of tokenizer",
+		"  line 4: 25 tokens, 20 are trained on",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%v: %q is not in\n%s", err, want, out)
+		}
+	}
+}
+
 // The whole path with a real, tiny model: trained in two stages, killed in
 // each of them and started again, against an uninterrupted run; then packed,
 // served by llama.cpp, evaluated and reported; then nothing left to do.

@@ -35,6 +35,16 @@ type (
 		Dtype        string `json:"dtype"`
 	}
 
+	// Count counts the tokens of texts, a JSON string a line, and writes a number a
+	// line.
+	Count struct {
+		Protocol  int    `json:"protocol"`
+		Kind      string `json:"kind"`
+		BaseModel string `json:"base_model"`
+		Texts     string `json:"texts"`
+		Output    string `json:"output"`
+	}
+
 	// Quantize writes a GGUF file in fewer bits.
 	Quantize struct {
 		Protocol int    `json:"protocol"`

@@ -207,6 +207,7 @@ func TestJobsMatchTheWorker(t *testing.T) {
 			trainer.NewTrain(r, 1, paths), trainer.NewTrain(r, 2, paths),
 			trainer.NewInspect(r, 1, paths, nil), trainer.NewInspect(r, 2, paths, []int{1, 3}),
 			trainer.ImportBase{Protocol: 1, Kind: "import_base", Source: "s", Output: "o", ChatTemplate: "c", Dtype: "float32"},
+			trainer.Count{Protocol: 1, Kind: "count", BaseModel: "b", Texts: "t", Output: "o"},
 			trainer.Quantize{Protocol: 1, Kind: "quantize", Source: "s", Output: "o", Type: "q8_0"},
 			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c", Dtype: "float32"},
 		} {
