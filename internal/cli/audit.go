@@ -213,7 +213,9 @@ func (o auditOptions) resolve() (audit.Options, error) {
 			return options, err
 		}
 		for _, c := range s.Cases {
-			options.HeldOut = append(options.HeldOut, audit.HeldOut{Name: c.ID, Text: c.Prompt}, audit.HeldOut{Name: c.ID, Text: bare(c.Reference)})
+			for _, text := range heldTexts(c) {
+				options.HeldOut = append(options.HeldOut, audit.HeldOut{Name: c.ID, Text: text})
+			}
 		}
 	}
 	if o.tokenizer == "" {

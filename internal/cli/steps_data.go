@@ -11,11 +11,13 @@ import (
 	"strings"
 
 	"bbjtune/bbj/diag"
+	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/corpus"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/near"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/suite"
 )
@@ -91,7 +93,7 @@ func (p *pipeline) dataInputs(ctx context.Context, sources map[string]string) (m
 		return nil, err
 	}
 	return map[string]any{
-		"format": dataset.FormatVersion, "sources": sources, "options": p.dataOptions(), "engine": p.engine.Name() + " " + version,
+		"format": dataset.FormatVersion, "held_out": heldVersion, "sources": sources, "options": p.dataOptions(), "engine": p.engine.Name() + " " + version,
 		"extensions": p.recipe.Data.RawExtensions, "general_extensions": p.recipe.Data.GeneralExtensions,
 	}, nil
 }
@@ -227,13 +229,34 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 			return in, nil, err
 		}
 		for _, c := range s.Cases {
-			in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: c.Prompt}, dataset.HeldOut{Name: c.ID, Text: bare(c.Reference)})
+			for _, text := range heldTexts(c) {
+				in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: text})
+			}
 		}
 		if sources["hold out "+dir], err = runs.HashTree(p.recipe.Path(dir), nil); err != nil {
 			return in, nil, err
 		}
 	}
 	return in, sources, nil
+}
+
+// heldVersion is raised when the same suite holds out other texts.
+const heldVersion = 2
+
+// fewGrams is how many 5-grams a program must have to be held out for itself:
+// shorter ones stand in half of all programs.
+const fewGrams = 20
+
+// heldTexts are what must not be trained on of a case: the question, the answer,
+// and the programs in both, which may stand somewhere without the words around them.
+func heldTexts(c *suite.Case) []string {
+	texts := []string{c.Prompt, bare(c.Reference)}
+	for _, text := range []string{c.Prompt, c.Reference} {
+		if program := strings.Join(answer.Marked(text), ""); len(near.Of(program)) >= fewGrams {
+			texts = append(texts, program)
+		}
+	}
+	return texts
 }
 
 // bare is a reference answer without its fence lines.
