@@ -63,6 +63,9 @@ func (a *app) runRecipe(ctx context.Context, path string) error {
 		return err
 	}
 	defer p.close()
+	if err := p.admit(ctx); err != nil {
+		return err
+	}
 	e, results, steps, err := p.evaluateAll(ctx)
 	if err != nil {
 		return err
@@ -145,7 +148,7 @@ func (a *app) printTable(r *report.Report) {
 }
 
 func (a *app) dataCommand() *cobra.Command {
-	data := &cobra.Command{Use: "data", Short: "look at training data, and make it", Args: args(0, 0, "a subcommand: audit, build or clean"), RunE: func(cmd *cobra.Command, _ []string) error {
+	data := &cobra.Command{Use: "data", Short: "look at training data, and make it", Args: args(0, 0, "a subcommand: audit, build, clean, coverage or export"), RunE: func(cmd *cobra.Command, _ []string) error {
 		return cmd.Help()
 	}}
 	var format string
@@ -171,7 +174,7 @@ func (a *app) dataCommand() *cobra.Command {
 		},
 	}
 	outputFormat(build, &format, "text", "json")
-	data.AddCommand(a.auditCommand(), build, a.cleanCommand())
+	data.AddCommand(a.auditCommand(), build, a.cleanCommand(), a.coverageCommand(), a.exportCommand())
 	return data
 }
 

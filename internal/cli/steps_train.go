@@ -52,6 +52,9 @@ func (p *pipeline) needRows(c *dataCounts) error {
 }
 
 func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
+	if err := p.admit(ctx); err != nil {
+		return step{}, err
+	}
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
 		return step{}, err
@@ -152,7 +155,8 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 	}
 	r := *p.recipe
 	// What the training does not depend on must not make it start anew.
-	r.Name, r.Description, r.Evaluate, r.Package, r.Data, r.Tracking = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}, nil
+	r.Name, r.Description, r.Evaluate, r.Package, r.Data = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}
+	r.Graft, r.Allow, r.Record, r.Tracking = recipe.Graft{}, nil, recipe.Record{}, nil
 	return map[string]any{"data": files, "base": b.identity, "recipe": r, "worker": code, "template": chat.Template}, nil
 }
 
@@ -337,9 +341,7 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	}
 	stages := p.stages()
 	adapter := trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name, map[string]any{
-		"trained": trained.dir.Key, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0],
-	})
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name, p.packInputs(trained.dir.Key))
 	if err != nil {
 		return step{}, err
 	}
@@ -357,7 +359,7 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	text, err := pack.Modelfile(pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx})
+	text, err := pack.Modelfile(p.modelfile())
 	if err != nil {
 		return step{}, err
 	}
@@ -376,6 +378,15 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	}
 	task.End("%s", s.path(p.served()))
 	return s, nil
+}
+
+// packInputs names everything that decides what the package is.
+func (p *pipeline) packInputs(trained string) map[string]any {
+	return map[string]any{"trained": trained, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0]}
+}
+
+func (p *pipeline) modelfile() pack.ModelfileOptions {
+	return pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx}
 }
 
 // merge writes the merged model unless an earlier attempt already has: the
