@@ -188,6 +188,8 @@ func property(t *testing.T, k recipe.Key) map[string]any {
 	case k.Type == reflect.TypeFor[recipe.Targets]():
 		p["default"] = "all-linear"
 		p["oneOf"] = []any{text, map[string]any{"type": "array", "items": text}}
+	case k.Type == reflect.TypeFor[recipe.Tracking]():
+		p["oneOf"] = []any{text, map[string]any{"type": "array", "items": text}}
 	case k.Path == "allow":
 		item := object("", "A finding that is meant to be.")
 		item["required"] = []string{"rule", "because"}

@@ -207,32 +207,27 @@ func said(names []string, versions map[string]string) string {
 func kept(s Side) string {
 	switch s.Record.Tracking {
 	case "":
-		text := "losses kept beside the adapter, every " + perStage(s, func(stage recipe.Stage) string {
+		return "losses kept beside the adapter, every " + perStage(s, func(stage recipe.Stage) string {
 			if stage.LoggingSteps == 1 {
 				return "step"
 			}
 			return counted(stage.LoggingSteps, "step")
-		})
-		if names := trackers(s.Tracking); names != "" {
-			text += "; " + names
-		}
-		return text
+		}) + heard(s.Tracking)
 	case "none":
 		return "none"
 	}
 	return s.Record.Tracking
 }
 
-// trackers names who hears of the losses besides.
-func trackers(list recipe.Tracking) string {
-	titles := map[string]string{"tensorboard": "TensorBoard", "wandb": "Weights & Biases", "mlflow": "MLflow"}
-	var names []string
-	for _, name := range list {
-		if title := titles[name]; title != "" {
-			names = append(names, title)
+// heard names the trackers as their makers do.
+func heard(names []string) string {
+	text := ""
+	for _, name := range names {
+		if title := map[string]string{"tensorboard": "TensorBoard", "wandb": "W&B", "mlflow": "MLflow"}[name]; title != "" {
+			text += ", " + title
 		}
 	}
-	return strings.Join(names, ", ")
+	return text
 }
 
 func evaluation(s Side) string {
@@ -253,5 +248,5 @@ func artefacts(s Side) string {
 	if s.Record.Artefacts != "" {
 		return s.Record.Artefacts
 	}
-	return "a folder a step: adapter, training_config and training_log; GGUF in " + strings.Join(s.Package.Quantize, ", ") + " with a Modelfile"
+	return "a folder a step: adapter, training_config and training_log, model card; GGUF in " + strings.Join(s.Package.Quantize, ", ") + " with a Modelfile"
 }

@@ -98,7 +98,7 @@ func (r *Run) Plan() (*recipe.Recipe, error) {
 	path := filepath.Join(r.Path, "recipe.yaml")
 	text, err := readFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fault.Wrap(err, "a training that bbjtune finished has its recipe there: copy it back, or train again")
 	}
 	return recipe.Parse(path, text)
 }
