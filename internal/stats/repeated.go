@@ -112,7 +112,8 @@ const Resamples = 10000
 // CompareCases compares the rates of A and B, case by case, where a case was
 // answered several times; the slices have equal length. The interval is the
 // percentile interval of a bootstrap over the cases, made wider for small
-// numbers of them (Hesterberg 2015, The American Statistician 69:371-386); P is
+// numbers of them (Hesterberg 2015, The American Statistician 69:371-386), and that
+// of [NewPaired] where no case differs; P is
 // that of changing the signs of the cases' differences at random, which with one
 // answer a case is McNemar's test. The same seed gives the same figures.
 func CompareCases(a, b []float64, seed uint64) Paired {
@@ -131,6 +132,9 @@ func CompareCases(a, b []float64, seed uint64) Paired {
 		}
 	}
 	p.Difference, _ = moments(d)
+	if p.OnlyA+p.OnlyB == 0 {
+		return NewPaired(0, 0, len(d)) // nothing to draw from
+	}
 	rng := rand.New(rand.NewPCG(seed, uint64(len(d))))
 	if len(d) > 1 {
 		p.Low, p.High = bootstrap(d, rng)

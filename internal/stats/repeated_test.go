@@ -168,6 +168,9 @@ func TestCompareCasesIsSeeded(t *testing.T) {
 	if got := stats.CompareCases(nil, nil, 1); got.P != 1 || got.Low != -1 || got.High != 1 {
 		t.Errorf("no cases: %+v", got)
 	}
+	if got, want := stats.CompareCases(a, a, 1), stats.NewPaired(0, 0, len(a)); got != want {
+		t.Errorf("alike: %+v, want %+v", got, want)
+	}
 	if got := stats.CompareCases([]float64{1}, []float64{0}, 1); got.P != 1 || got.Low != -1 {
 		t.Errorf("one case says something: %+v", got)
 	}

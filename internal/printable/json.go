@@ -1,0 +1,37 @@
+package printable
+
+import (
+	"fmt"
+	"strings"
+)
+
+// JSON writes the dangerous characters of a JSON text as escapes. Foreign text
+// stands in strings alone, where an escape says the same.
+func JSON(text string) string {
+	if !strings.ContainsFunc(text, Dangerous) {
+		return text
+	}
+	var safe strings.Builder
+	for _, r := range text {
+		if Dangerous(r) {
+			fmt.Fprintf(&safe, `\u%04x`, r)
+		} else {
+			safe.WriteRune(r)
+		}
+	}
+	return safe.String()
+}
+
+// Visible shows every dangerous character as what it is: a control character as
+// its picture, a mark of direction as the replacement character.
+func Visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case !Dangerous(r):
+			return r
+		case r < 0x20:
+			return '␀' + r
+		}
+		return '�'
+	}, text)
+}
