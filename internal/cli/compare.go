@@ -229,9 +229,7 @@ func writeComparisonText(w io.Writer, baseline *eval.Result, c compared) error {
 func writeComparisonMarkdown(w io.Writer, baseline *eval.Result, c compared) {
 	fmt.Fprintf(w, "## %s against %s\n\n| %s |\n|%s\n", report.Cell(c.Model), report.Cell(baseline.Model), strings.Join(comparisonHead, " | "), strings.Repeat(" --- |", len(comparisonHead)))
 	for _, row := range c.rows() {
-		for i := range row {
-			row[i] = report.Cell(row[i])
-		}
+		row[0] = report.Cell(row[0])
 		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
 	}
 	fmt.Fprintln(w)

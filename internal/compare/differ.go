@@ -26,7 +26,7 @@ func Conditions() []string {
 // the prompt may: they are what a few-shot control is about, and a report names
 // them.
 func Differences(model, baseline *eval.Result) []Difference {
-	var list []Difference
+	list := []Difference{}
 	for _, what := range Conditions() {
 		if a, b := condition(model, what), condition(baseline, what); a != b {
 			list = append(list, Difference{what, a, b})

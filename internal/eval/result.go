@@ -169,7 +169,22 @@ func ParseResult(name string, text []byte) (*Result, error) {
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	for _, c := range r.Cases {
+		if !c.holds(r.Cases[0].Samples) {
+			return nil, fmt.Errorf("%s: the counts of case %q contradict each other", name, c.ID)
+		}
+	}
 	return r, nil
+}
+
+// holds reports whether the counts are those of so many answers.
+func (c Case) holds(samples int) bool {
+	for _, n := range []int{c.Compiles, c.Clean, c.Task, c.NoCode, c.Unstopped} {
+		if n < 0 || n > c.Samples {
+			return false
+		}
+	}
+	return c.Samples >= 1 && c.Samples == samples
 }
 
 // ReadAnswers calls each for every answer, of which one is in memory at a time.

@@ -75,29 +75,12 @@ type judge struct {
 }
 
 func (j *judge) flush(ctx context.Context) error {
-	found := make([]answer.Answer, len(j.batch))
-	sources := make([]compile.Source, len(j.batch))
-	long := make([]int, len(j.batch))
-	onAllCores(len(j.batch), func(i int) {
-		found[i] = answer.Extract(j.batch[i].Text)
-		long[i] = len(found[i].Code)
-		found[i].Code = found[i].Code[:min(long[i], maxProgram)]
-		sources[i] = compile.Source{Name: j.batch[i].Case}
-		if long[i] <= maxProgram {
-			sources[i].Text = []byte(found[i].Code)
-		}
-	})
-	verdicts, err := j.engine.Compile(ctx, sources)
+	found, verdicts, err := j.compile(ctx)
 	if err != nil {
 		return err
 	}
 	scores := make([]suite.Score, len(j.batch))
 	onAllCores(len(j.batch), func(i int) {
-		if long[i] > maxProgram {
-			message := fmt.Sprintf("a program of %d bytes is too long to be judged", long[i])
-			at := diag.Pos{Line: 1, Col: 1}
-			verdicts[i] = compile.Verdict{Diagnostics: []diag.Diagnostic{compile.NoVerdict.Finding("", diag.Span{Start: at, End: at}, message, "")}}
-		}
 		scores[i] = j.cases[j.batch[i].Case].Judge(j.batch[i].Text, found[i], verdicts[i])
 	})
 	for i, sample := range j.batch {
@@ -114,6 +97,34 @@ func (j *judge) flush(ctx context.Context) error {
 	}
 	j.batch = j.batch[:0]
 	return nil
+}
+
+// compile takes the programs out of the batch and asks the engine. What is too
+// long is cut, and gets a verdict of its own.
+func (j *judge) compile(ctx context.Context) ([]answer.Answer, []compile.Verdict, error) {
+	found := make([]answer.Answer, len(j.batch))
+	sources := make([]compile.Source, len(j.batch))
+	tooLong := make([]*compile.Verdict, len(j.batch))
+	onAllCores(len(j.batch), func(i int) {
+		found[i] = answer.Extract(j.batch[i].Text)
+		sources[i] = compile.Source{Name: j.batch[i].Case, Text: []byte(found[i].Code)}
+		if n := len(found[i].Code); n > maxProgram {
+			sources[i].Text, found[i].Code = nil, found[i].Code[:maxProgram]
+			message := fmt.Sprintf("a program of %d bytes is too long to be judged", n)
+			at := diag.Pos{Line: 1, Col: 1}
+			tooLong[i] = &compile.Verdict{Diagnostics: []diag.Diagnostic{compile.NoVerdict.Finding("", diag.Span{Start: at, End: at}, message, "")}}
+		}
+	})
+	verdicts, err := j.engine.Compile(ctx, sources)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, v := range tooLong {
+		if v != nil {
+			verdicts[i] = *v
+		}
+	}
+	return found, verdicts, nil
 }
 
 // bounded keeps the first diagnostics, with messages of a length that names of a

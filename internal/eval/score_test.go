@@ -174,7 +174,9 @@ func TestResultReadsBack(t *testing.T) {
 	if back, err := eval.ParseResult("x", text); err != nil || !reflect.DeepEqual(back, r) {
 		t.Errorf("%v: got %+v, want %+v", err, back, r)
 	}
-	for _, other := range []string{`{"version":1,"cases":"of another shape"}`, `{"version":4}`, `{}`, `[]`, ``, `{"version":3,"cases":7}`} {
+	for _, other := range []string{`{"version":1,"cases":"of another shape"}`, `{"version":4}`, `{}`, `[]`, ``, `{"version":3,"cases":7}`,
+		`{"version":3,"cases":[{"id":"a"}]}`, `{"version":3,"cases":[{"id":"a","samples":1,"task":2}]}`, `{"version":3,"cases":[{"id":"a","samples":1,"task":-1}]}`,
+		`{"version":3,"cases":[{"id":"a","samples":1},{"id":"b","samples":2}]}`} {
 		if _, err := eval.ParseResult("x", []byte(other)); err == nil {
 			t.Errorf("%s was read", other)
 		}
@@ -200,8 +202,10 @@ func FuzzParseResult(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := r.Rate(eval.CompileAt1); err != nil && len(r.Cases) == 0 {
-			t.Fatal(err)
+		for _, m := range []eval.Metric{eval.CompileAt1, eval.TaskAt1, eval.Facts} {
+			if at, err := r.Rate(m); err != nil || !(at.Low >= 0 && at.Low <= at.Rate && at.Rate <= at.High && at.High <= 1) {
+				t.Fatalf("%s: %+v, %v", m, at, err)
+			}
 		}
 		eval.ReadAnswers(bytes.NewReader(text), func(eval.Answer) error { return nil })
 	})
@@ -271,7 +275,9 @@ func TestScoreIsFlatInMemory(t *testing.T) {
 		}
 		return most
 	}
-	if few, many := peak(640), peak(6400); many > few+few/4+(1<<20) {
+	few, many := peak(640), peak(6400)
+	t.Logf("%.1f MB for 640 answers, %.1f MB for 6400", float64(few)/1e6, float64(many)/1e6)
+	if many > few+few/4+(1<<20) {
 		t.Errorf("%d bytes for 640 answers, %d for 6400", few, many)
 	}
 }

@@ -56,18 +56,16 @@ func (r *Report) Markdown(w io.Writer) error {
 // inShort says in a sentence for each other model what the comparison shows.
 func (r *Report) inShort() []string {
 	var list []string
-	for _, m := range r.Models {
-		model := ""
-		var verdicts []string
-		for _, c := range r.Comparisons {
-			if c.Baseline == m.Model {
-				model = c.Model
-				verdicts = append(verdicts, fmt.Sprintf("%s by %s (%+.1f points)", c.Verdict, c.Metric, 100*c.Paired.Difference))
-			}
+	for _, c := range r.Comparisons {
+		said := fmt.Sprintf("%s by %s (%+.1f points)", c.Verdict, c.Metric, 100*c.Paired.Difference)
+		if c.Metric == eval.CompileAt1 { // the first of each model
+			list = append(list, fmt.Sprintf("In short, %s against %s: %s", c.Model, c.Baseline, said))
+		} else {
+			list[len(list)-1] += ", " + said
 		}
-		if len(verdicts) > 0 {
-			list = append(list, fmt.Sprintf("In short, %s against %s: %s.", model, m.Model, strings.Join(verdicts, ", ")))
-		}
+	}
+	for i := range list {
+		list[i] += "."
 	}
 	return list
 }
