@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bbjtune/internal/chat"
+	"bbjtune/internal/mask"
 )
 
 // require turns "skipped, because something is not there" into a failure; make
@@ -72,7 +75,7 @@ lora: {r: 4, alpha: 8, dropout: 0.1}
 precision: fp32
 gradient_checkpointing: false
 stage1: {epochs: 0.2, learning_rate: 1e-3, batch_size: 2, gradient_accumulation: 1, max_length: 512, eval_steps: 4, save_steps: 4}
-stage2: {epochs: 0.4, learning_rate: 1e-3, batch_size: 4, gradient_accumulation: 1, max_length: 1024, eval_steps: 4, save_steps: 2}
+stage2: {epochs: 0.4, learning_rate: 1e-3, batch_size: 4, gradient_accumulation: 1, max_length: 1024, eval_steps: 4, save_steps: 2, sample_prompts: 2, sample_tokens: 8}
 evaluate: {suite: suite, few_shot: 2, max_tokens: 24, concurrency: 2, context: 1024}
 package: {name: tiny}
 `
@@ -191,6 +194,64 @@ func TestRealRun(t *testing.T) {
 		}
 	}
 	t.Logf("the second run took %v", time.Since(start))
+}
+
+// What is inspected is what would be trained on, and training does not start
+// where the report says so: not even its first stage.
+func TestRealInspect(t *testing.T) {
+	r := newReal(t)
+	r.prepare()
+	out, _ := r.run("train", "recipe.yaml", "--inspect", "--row", "1,2", "--html", "page.html", "--output-format", "json")
+	var report struct {
+		Version int
+		Stages  []mask.Stage
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || report.Version != 1 || len(report.Stages) != 2 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, s := range report.Stages {
+		if s.Refused != "" || s.Train.PromptTrained+s.Train.ZeroRows+s.Train.StopUntrained != 0 || s.Train.Rows == 0 || len(s.Rows) != 2 {
+			t.Errorf("%+v", s)
+		}
+	}
+	trained := ""
+	for _, token := range report.Stages[1].Rows[0].Tokens {
+		if token.Trained {
+			trained += token.Text
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(r.dir, "runs/data/*/stage2/train.jsonl"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v %v", files, err)
+	}
+	first, _, _ := strings.Cut(read(t, files[0]), "\n")
+	var row chat.Row
+	if err := json.Unmarshal([]byte(first), &row); err != nil || trained != row.Messages[2].Content+"<|im_end|>" {
+		t.Errorf("%v: trained on %q", err, trained)
+	}
+	if page := read(t, filepath.Join(r.dir, "page.html")); !strings.Contains(page, "training may start") {
+		t.Error(page)
+	}
+
+	recipe := read(t, filepath.Join(r.dir, "recipe.yaml"))
+	r.write("cut.yaml", strings.Replace(recipe, "gradient_accumulation: 1, max_length: 1024", "gradient_accumulation: 1, overlong: truncate, max_length: 130", 1))
+	for _, c := range []struct {
+		status int
+		args   []string
+		want   string
+	}{
+		{1, []string{"train", "cut.yaml", "--inspect"}, "training does not start: runs/data/"},
+		{2, []string{"train", "cut.yaml"}, "has no token to train on"},
+	} {
+		cmd := r.command(c.args...)
+		out, _ := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != c.status || !strings.Contains(string(out), c.want) || !strings.Contains(string(out), "stage2/train.jsonl line ") {
+			t.Errorf("%v: %v\n%s", c.args, cmd.ProcessState, out)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.dir, "runs/train/*/stage1/checkpoint-*")); len(left) > 0 {
+		t.Errorf("stage 1 was trained: %v", left)
+	}
 }
 
 // typed runs the commands that the chapter tells its reader to type next, with

@@ -224,10 +224,14 @@ func (p *pipeline) serve(ctx context.Context, file string) (*modelserver.Server,
 	if err != nil {
 		return nil, err
 	}
-	return modelserver.Start(ctx, modelserver.Options{
-		Kind: modelserver.XLlamaCPP, Model: file, Program: p.env.Python, Script: filepath.Join(p.script, "serve.py"),
-		Context: p.recipe.Evaluate.Context, Parallel: p.recipe.Evaluate.Concurrency, Log: log,
-	})
+	o := p.serverOptions(file)
+	o.Program, o.Script, o.Log = p.env.Python, filepath.Join(p.script, "serve.py"), log
+	return modelserver.Start(ctx, o)
+}
+
+// serverOptions is how the recipe has a model served for its evaluation.
+func (p *pipeline) serverOptions(file string) modelserver.Options {
+	return modelserver.Options{Kind: modelserver.XLlamaCPP, Model: file, Context: p.recipe.Evaluate.Context, Parallel: p.recipe.Evaluate.Concurrency}
 }
 
 // evaluateAll evaluates base, few-shot control and tuned model, and returns

@@ -21,17 +21,3 @@ func JSON(text string) string {
 	}
 	return safe.String()
 }
-
-// Visible shows every dangerous character as what it is: a control character as
-// its picture, a mark of direction as the replacement character.
-func Visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case !Dangerous(r):
-			return r
-		case r < 0x20:
-			return '␀' + r
-		}
-		return '�'
-	}, text)
-}

@@ -70,6 +70,15 @@ type Stage struct {
 	ValidLast     float64 `json:"valid_loss_last"`
 	Train         []Point `json:"train_loss"`
 	Valid         []Point `json:"valid_loss"`
+	// Samples are what became of validation prompts while it trained.
+	Samples []Samples `json:"samples,omitempty"`
+}
+
+// Samples is how many of the sampled answers compiled at a step.
+type Samples struct {
+	Step    int `json:"step"`
+	Compile int `json:"compile"`
+	Of      int `json:"of"`
 }
 
 // Point is a loss at a step.

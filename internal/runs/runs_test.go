@@ -87,6 +87,61 @@ func TestOpenFinishOpen(t *testing.T) {
 	})
 }
 
+// What a killed process was writing is gone; what it had written stays.
+func TestOpenTakesAwayFilesUnderWay(t *testing.T) {
+	root := t.TempDir()
+	d, _, err := runs.Open(root, "data", "demo", "test", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := []string{"rows.jsonl", ".hidden", "a/b.tmp-1"}
+	gone := []string{".rows.jsonl.tmp-123", "a/.b.jsonl.tmp-4"}
+	for _, name := range append(gone, kept...) {
+		write(t, d.File(name), "x")
+	}
+	d.Close()
+	if d, _, err = runs.Open(root, "data", "demo", "test", 1); err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, name := range gone {
+		if _, err := os.Stat(d.File(name)); err == nil {
+			t.Errorf("%s is still there", name)
+		}
+	}
+	for _, name := range kept {
+		if _, err := os.Stat(d.File(name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestScratch(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	s, err := runs.NewScratch(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"hello ", "world"} {
+		if _, err := io.WriteString(s, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := make([]byte, 5)
+	if _, err := s.ReadAt(got, 6); err != nil || string(got) != "world" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Write(got); err == nil || !strings.HasPrefix(err.Error(), "write a temporary file in "+dir+": ") {
+		t.Errorf("written after its end: %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
 // Work that this program cannot judge is nobody's debris.
 func TestOpenKeepsWhatItCannotRead(t *testing.T) {
 	for name, c := range map[string]struct {

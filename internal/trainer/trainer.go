@@ -59,6 +59,9 @@ type Event struct {
 	Tokens       int      `json:"tokens"`
 	TokensPerS   float64  `json:"tokens_per_s"`
 
+	// samples: answers to validation prompts, at Step
+	Answers []Sample `json:"answers"`
+
 	// checkpoint
 	Path string `json:"path"`
 
@@ -70,6 +73,15 @@ type Event struct {
 
 	// done
 	Result json.RawMessage `json:"result"`
+}
+
+// Sample is what the model in training answered to a validation prompt.
+type Sample struct {
+	// Line is the prompt's in the validation file.
+	Line    int    `json:"line"`
+	Text    string `json:"text"`
+	Tokens  int    `json:"tokens"`
+	Stopped bool   `json:"stopped"`
 }
 
 // Options say how the worker is started.
