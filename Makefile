@@ -45,7 +45,7 @@ test-worker: build
 	python="$$($(BIN) env)" && cd worker && "$$python" -B -m unittest
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./bbj/...
+	$(GO) test -run '^$$' -bench . -benchmem ./bbj/... ./internal/eval
 
 fuzz:
 	for dir in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \

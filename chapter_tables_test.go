@@ -121,9 +121,12 @@ func names[T ~string](list []T) []string {
 // metricWords says what each field of the metrics means; the table has a row for
 // every one, and no other.
 var metricWords = map[string]string{
-	"compile@1":   "answers whose program compiles at the first attempt / cases that ask for a program",
-	"clean@1":     "answers whose program compiles and names nothing that the check knows not to exist / the same cases",
-	"task@1":      "answers that compile and pass every check of the case / all cases",
+	"compile@1":   "answers whose program compiles at the first attempt / answers to cases that ask for a program",
+	"clean@1":     "answers whose program compiles and names nothing that the check knows not to exist / the same",
+	"task@1":      "answers that compile and pass every check of the case / answers to all cases",
+	"facts":       "right answers to questions of fact / answers to such questions, which count for nothing else (planned: no suite has any yet)",
+	"compile@k":   "with several answers a case: in how many cases at least one of k would compile, estimated without bias",
+	"task@k":      "the same for the task",
 	"no_code":     "answers without a program where one was asked for; they count as failures",
 	"unstopped":   "answers that the limit of tokens ended",
 	"mean_tokens": "tokens of an answer on average",

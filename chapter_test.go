@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -238,6 +240,9 @@ func TestChapterCommands(t *testing.T) {
 				return
 			}
 			c := newChapter(t, list)
+			if strings.Contains(text, "$ bbjtune compare ") {
+				c.evaluations(t)
+			}
 			lines := strings.Split(text, "\n")
 			for _, f := range slices.Backward(list) {
 				if f.lang == "console" {
@@ -246,6 +251,50 @@ func TestChapterCommands(t *testing.T) {
 			}
 			settlePage(t, page, text, strings.Join(lines, "\n"))
 		})
+	}
+}
+
+// evaluations makes the folders runs/eval/first and runs/eval/second, of two
+// models that do not exist: the first gives the suite's reference for every fourth
+// case and a wrong answer to the others, the second the other way round.
+func (c chapter) evaluations(t *testing.T) {
+	t.Helper()
+	s, err := suite.Load("suites/bbj-core")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(model, question string) string {
+		for i, x := range s.Cases {
+			if strings.Contains(question, x.Prompt) && (i%4 == 0) == (model == "first") {
+				return x.Reference
+			} else if strings.Contains(question, x.Prompt) {
+				return x.Wrong[0].Answer
+			}
+		}
+		return "I do not know."
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Model    string
+			Messages []struct{ Content string }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		text := answer(body.Model, body.Messages[len(body.Messages)-1].Content)
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(map[string]any{
+			"choices": []any{map[string]any{"finish_reason": "stop", "message": map[string]string{"role": "assistant", "content": text}}},
+			"usage":   map[string]int{"completion_tokens": len(text) / 4},
+		})
+	}))
+	defer server.Close()
+	for _, model := range []string{"first", "second"} {
+		out := c.run(t, "bbjtune eval --url "+server.URL+"/v1 --model "+model+" && mv runs/eval/"+model+"-endpoint-* runs/eval/"+model)
+		if strings.Contains(out, "exit status") {
+			t.Fatal(out)
+		}
 	}
 }
 

@@ -6,11 +6,12 @@ package answer
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // Version is raised whenever some answer would yield another program.
-const Version = 1
+const Version = 2
 
 // Answer is what was found in a model's text.
 type Answer struct {
@@ -26,37 +27,69 @@ type Answer struct {
 }
 
 var (
-	thinking = regexp.MustCompile(`(?s)<think(?:ing)?>.*?(?:</think(?:ing)?>|$)`)
-	control  = regexp.MustCompile(`<\|(?:im_start|im_end|endoftext|assistant|user|system|eot_id|start_header_id|end_header_id)\|>`)
-	opening  = regexp.MustCompile("(?m)^[ \t]*(```+|~~~+)[ \t]*([A-Za-z0-9_+#./-]*)[^\n`]*$")
+	thinking = regexp.MustCompile(`(?s)<(?:think|thinking|thought|reasoning)>.*?(?:</(?:think|thinking|thought|reasoning)>|$)`)
+	// thought is the end of reasoning whose beginning stood in the prompt.
+	thought = regexp.MustCompile(`(?s)^.*</(?:think|thinking|thought|reasoning)>`)
+	// channel is all before the channel that is meant for the reader.
+	channel = regexp.MustCompile(`(?s)^.*<\|channel\|>final<\|message\|>`)
+	ending  = regexp.MustCompile(`<\|(?:im_end|endoftext|eot_id|eom_id|end|return|end_of_text)\|>|<end_of_turn>|<｜end▁of▁sentence｜>|</s>\s*$`)
+	control = regexp.MustCompile(`(?:<\|im_start\|>|<start_of_turn>)(?:assistant|model|user|system)?[ \t]*\n?` +
+		`|<\|start_header_id\|>(?:assistant|user|system)?<\|end_header_id\|>\n*|<\|(?:assistant|user|system|start|message|begin_of_text)\|>|^\s*<s>`)
+	// opening is a line that opens a fence, perhaps behind prose.
+	opening = regexp.MustCompile("^([^\n`~]*)(```+|~~~+)[ \t]*([A-Za-z0-9_+#./-]*)[^\n`]*$")
 	// codeLine tells a bare program from an apology: an assignment, a verb
 	// with something after it, or a remark at the start of some line.
-	codeLine = regexp.MustCompile(`(?mi)^[ \t]*(\d+[ \t]+)?(rem\b|print\b|\?[ \t]*["'(@]|let\b|for[ \t]+\w+%?[ \t]*=|if\b.+\bthen\b|while\b.+|class[ \t]+public\b|use[ \t]+[\w.:]+|open[ \t]*\(|input\b|gosub\b|[A-Za-z_]\w*[$!%]?[ \t]*=[ \t]*\S)`)
+	codeLine = regexp.MustCompile(`(?i)^[ \t]*(\d+[ \t]+)?(rem\b|print\b|\?[ \t]*["'(@]|let\b|for[ \t]+\w+%?[ \t]*=|if\b.+\bthen\b|while\b.+|class[ \t]+public\b|use[ \t]+[\w.:]+|open[ \t]*\(|input\b|gosub\b|[A-Za-z_]\w*[$!%]?[ \t]*=[ \t]*\S)`)
 )
 
 // Extract finds the program: the code of the fences that are marked as BBj or
-// Business BASIC, else of all fences, joined in their order; an answer without
-// a fence is taken whole when some line of it looks like code. Reasoning in
-// <think> tags and chat tokens are dropped first. Text after a chat token that
-// ends the answer is not part of it.
+// Business BASIC, else of all fences but those that show a terminal or plain
+// text, joined in their order; an answer without a fence is taken whole when some
+// line of it looks like code. Reasoning and chat tokens are dropped first. Text
+// after a token that ends the answer is not part of it.
 func Extract(text string) Answer {
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	text = thinking.ReplaceAllString(text, "")
-	if i := strings.Index(text, "<|im_end|>"); i >= 0 {
-		text = text[:i]
-	}
-	if i := strings.Index(text, "<|endoftext|>"); i >= 0 {
-		text = text[:i]
-	}
-	text = control.ReplaceAllString(text, "")
+	text = said(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"))
 	blocks, prose, closed := fences(text)
 	if len(blocks) == 0 {
-		if codeLine.MatchString(text) {
+		if looksLikeCode(text) {
 			return Answer{Code: strings.Trim(text, "\n"), Closed: true}
 		}
 		return Answer{Prose: strings.TrimSpace(text), Closed: true}
 	}
 	return Answer{Code: join(blocks), Prose: strings.TrimSpace(prose), Fenced: true, Closed: closed}
+}
+
+// said drops what is not meant for the reader. The expressions walk slowly over
+// long texts, so each is tried only where its first characters occur.
+func said(text string) string {
+	if strings.Contains(text, "<|channel|>") {
+		text = channel.ReplaceAllString(text, "")
+	}
+	if strings.Contains(text, "<th") || strings.Contains(text, "<reas") {
+		text = thinking.ReplaceAllString(text, "")
+	}
+	if strings.Contains(text, "</th") || strings.Contains(text, "</reas") {
+		text = thought.ReplaceAllString(text, "")
+	}
+	if !strings.Contains(text, "<|") && !strings.Contains(text, "<｜") && !strings.Contains(text, "s>") && !strings.Contains(text, "_turn>") {
+		return text
+	}
+	if at := ending.FindStringIndex(text); at != nil {
+		text = text[:at[0]]
+	}
+	return control.ReplaceAllString(text, "")
+}
+
+// maxLine bounds the lines in which code and fences are looked for, in bytes.
+const maxLine = 4096
+
+func looksLikeCode(text string) bool {
+	for line := range strings.Lines(text) {
+		if codeLine.MatchString(line[:min(len(line), maxLine)]) {
+			return true
+		}
+	}
+	return false
 }
 
 // Marked returns the code of the fences of a text that say they are BBj.
@@ -84,19 +117,17 @@ type block struct {
 }
 
 func fences(text string) (blocks []block, prose string, closed bool) {
-	closed = true
 	var around strings.Builder
 	for {
-		m := opening.FindStringSubmatchIndex(text)
-		if m == nil {
+		line, start, end := fenceLine(text)
+		if line == nil {
 			around.WriteString(text)
-			return blocks, around.String(), closed
+			return blocks, around.String(), true
 		}
-		around.WriteString(text[:m[0]])
-		mark, lang := text[m[2]:m[3]], strings.ToLower(text[m[4]:m[5]])
-		rest := strings.TrimPrefix(text[m[1]:], "\n")
-		code, after, found := cutFence(rest, mark)
-		blocks = append(blocks, block{lang, code})
+		before, mark, lang := line[1], line[2], strings.ToLower(line[3])
+		around.WriteString(text[:start] + before)
+		code, after, found := cutFence(strings.TrimPrefix(text[end:], "\n"), mark)
+		blocks = append(blocks, block{lang, outdent(code, before)})
 		if !found {
 			return blocks, around.String(), false
 		}
@@ -104,7 +135,23 @@ func fences(text string) (blocks []block, prose string, closed bool) {
 	}
 }
 
-// cutFence splits text at the line that closes the fence.
+// fenceLine finds the first line that opens a fence: its parts, and where it
+// starts and ends.
+func fenceLine(text string) (parts []string, start, end int) {
+	for line := range strings.Lines(text) {
+		end = start + len(strings.TrimSuffix(line, "\n"))
+		if len(line) <= maxLine && (strings.Contains(line, "```") || strings.Contains(line, "~~~")) {
+			if m := opening.FindStringSubmatch(text[start:end]); m != nil {
+				return m, start, end
+			}
+		}
+		start += len(line)
+	}
+	return nil, 0, 0
+}
+
+// cutFence splits text at the line that closes the fence. The marks may also
+// stand behind the last line of the code.
 func cutFence(text, mark string) (code, after string, found bool) {
 	offset := 0
 	for line := range strings.Lines(text) {
@@ -112,25 +159,65 @@ func cutFence(text, mark string) (code, after string, found bool) {
 		if strings.HasPrefix(trimmed, mark) && strings.Trim(trimmed, mark[:1]) == "" {
 			return text[:offset], text[offset+len(line):], true
 		}
+		if before, ok := strings.CutSuffix(trimmed, mark); ok && !strings.Contains(before, mark) {
+			end := offset + strings.LastIndex(line, mark)
+			return text[:end], text[offset+len(line):], true
+		}
 		offset += len(line)
 	}
 	return text, "", false
 }
 
+// outdent takes from every line as much of the space as stands before the fence:
+// the fences of a list are indented, and with them a continuation line, whose
+// colon counts in the first column alone.
+func outdent(code, before string) string {
+	if before == "" || strings.Trim(before, " \t") != "" {
+		return code
+	}
+	var b strings.Builder
+	for line := range strings.Lines(code) {
+		for range len(before) {
+			if line[0] != ' ' && line[0] != '\t' {
+				break
+			}
+			line = line[1:]
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
 // join puts the program together. Fences in another language are left out as
-// long as one is marked as BBj.
+// long as one is marked as BBj, and those that show no program as long as
+// another does.
 func join(blocks []block) string {
-	marked := false
-	for _, b := range blocks {
-		marked = marked || isBBj(b.lang)
+	wanted := func(block) bool { return true }
+	for _, kind := range []func(block) bool{
+		func(b block) bool { return isBBj(b.lang) },
+		func(b block) bool { return !isShown(b.lang) },
+	} {
+		if slices.ContainsFunc(blocks, kind) {
+			wanted = kind
+			break
+		}
 	}
 	var parts []string
 	for _, b := range blocks {
-		if !marked || isBBj(b.lang) {
+		if wanted(b) {
 			parts = append(parts, strings.Trim(b.code, "\n"))
 		}
 	}
 	return strings.Trim(strings.Join(parts, "\n"), "\n")
+}
+
+// isShown reports whether a fence shows what a terminal or a reader sees.
+func isShown(lang string) bool {
+	switch lang {
+	case "text", "txt", "plaintext", "output", "console", "terminal", "bash", "sh", "shell":
+		return true
+	}
+	return false
 }
 
 func isBBj(lang string) bool {

@@ -13,10 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/printable"
-	"bbjtune/internal/progress"
 	"bbjtune/internal/report"
 )
 
@@ -66,7 +64,7 @@ func (a *app) runRecipe(ctx context.Context, path string) error {
 	if err := p.admit(ctx); err != nil {
 		return err
 	}
-	e, results, steps, err := p.evaluateAll(ctx)
+	results, steps, err := p.evaluateAll(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,7 +80,9 @@ func (a *app) runRecipe(ctx context.Context, path string) error {
 	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
 		return err
 	}
-	return a.report(e, results, steps, "What "+p.recipe.Name+" learned", p.recipe.Name, training, a.command("serve", packed.path(p.served())))
+	return a.report(results, steps, reportOptions{
+		title: "What " + p.recipe.Name + " learned", name: p.recipe.Name, training: training, next: a.command("serve", packed.path(p.served())),
+	})
 }
 
 // command writes a call of this program as a shell reads it.
@@ -106,46 +106,6 @@ func (a *app) command(args ...string) string {
 
 // plainInShell are the characters that no shell makes something else of.
 const plainInShell = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:"
-
-// report writes the report and shows its table. The tuned model is the last.
-func (a *app) report(e *evaluation, results []*eval.Result, steps []step, title, name string, training *report.Training, next string) error {
-	main := len(results) - 1
-	r, err := report.New(title, results[main].Date, e.suite, results, main)
-	if err != nil {
-		return fault.Wrap(err, "compare evaluations of one suite by one engine")
-	}
-	r.Training, r.Next = training, next
-	var keys []string
-	for _, s := range steps {
-		keys = append(keys, s.dir.Key)
-	}
-	out, err := a.writeReport(name, r, keys)
-	if err != nil {
-		return err
-	}
-	a.printTable(r)
-	fmt.Fprintf(a.Out, "\nreport: %s\n        %s\n", out.path("report.html"), out.path("report.md"))
-	if next != "" {
-		fmt.Fprintf(a.Out, "try it: %s\n", next)
-	}
-	return nil
-}
-
-// printTable shows the main figures on standard output.
-func (a *app) printTable(r *report.Report) {
-	width := len("model")
-	for _, m := range r.Models {
-		width = max(width, len(m.Model))
-	}
-	fmt.Fprintf(a.Out, "\n%-*s  %-34s  %s\n", width, "model", "compile@1 [95 % interval]", "task@1 [95 % interval]")
-	for _, m := range r.Models {
-		fmt.Fprintf(a.Out, "%-*s  %-34s  %s\n", width, progress.Printable(m.Model), report.Percent(m.Metrics.Compile), report.Percent(m.Metrics.Task))
-	}
-	fmt.Fprintln(a.Out)
-	for _, c := range r.Comparisons {
-		fmt.Fprintf(a.Out, "%s of %s against %s: %s points, p = %s, %s\n", c.Metric, progress.Printable(c.Better), progress.Printable(c.Than), c.Points(), report.PValue(c.Paired.P), c.Verdict())
-	}
-}
 
 func (a *app) dataCommand() *cobra.Command {
 	data := &cobra.Command{Use: "data", Short: "look at training data, and make it", Args: args(0, 0, "a subcommand: audit, build, clean, coverage or export"), RunE: func(cmd *cobra.Command, _ []string) error {
@@ -243,49 +203,6 @@ func (a *app) packCommand() *cobra.Command {
 	}
 }
 
-func (a *app) reportCommand() *cobra.Command {
-	var suiteDir, title string
-	c := &cobra.Command{
-		Use:   "report RUN…",
-		Short: "put evaluations side by side; the last one is compared with the others",
-		Long: `Report reads the folders below runs/eval and writes report.md, report.html and
-report.json. All must be of one suite and one engine.`,
-		Args: args(1, -1, "one or more folders below runs/eval"),
-		RunE: func(_ *cobra.Command, list []string) error {
-			e, err := a.evaluation("report", suiteDir, nil, 1)
-			if err != nil {
-				return err
-			}
-			results, steps, err := readEvaluations(list)
-			if err != nil {
-				return err
-			}
-			if got := results[0].Suite; got.Hash != e.ref.Hash {
-				return fault.Newf("name the suite with --suite; if it has changed since, evaluate again: no answer is asked for twice", "%s was evaluated on %s version %d, which is not what is in %s", list[0], got.Name, got.Version, suiteDir)
-			}
-			return a.report(e, results, steps, title, "compare", nil, "")
-		},
-	}
-	c.Flags().StringVar(&suiteDir, "suite", "suites/bbj-core", "the suite that was evaluated")
-	c.Flags().StringVar(&title, "title", "Evaluation", "title of the report")
-	return c
-}
-
-func readEvaluations(dirs []string) (results []*eval.Result, steps []step, err error) {
-	for _, dir := range dirs {
-		s, err := finished(dir, "eval")
-		if err != nil {
-			return nil, nil, err
-		}
-		r, err := readResult(s.path("result.json"))
-		if err != nil {
-			return nil, nil, err
-		}
-		results, steps = append(results, r), append(steps, s)
-	}
-	return results, steps, nil
-}
-
 func writeJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -294,16 +211,7 @@ func writeJSON(w io.Writer, v any) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	// Foreign text stands in strings alone, where an escape says the same.
-	var safe strings.Builder
-	for _, r := range b.String() {
-		if printable.Dangerous(r) {
-			fmt.Fprintf(&safe, `\u%04x`, r)
-		} else {
-			safe.WriteRune(r)
-		}
-	}
-	_, err := io.WriteString(w, safe.String())
+	_, err := io.WriteString(w, printable.JSON(b.String()))
 	return err
 }
 

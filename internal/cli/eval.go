@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,6 @@ import (
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
-	"bbjtune/internal/runs"
 )
 
 // evalFlags are the flags of eval for a model behind an endpoint.
@@ -26,6 +24,7 @@ type evalFlags struct {
 	temperature                                     float64
 	again                                           bool
 	format                                          string
+	gates                                           gates
 }
 
 func (a *app) evalCommand() *cobra.Command {
@@ -40,9 +39,14 @@ evaluates one model behind an OpenAI-compatible endpoint (Ollama, vLLM,
 llama.cpp, hosted). The key is read from the environment variable that
 --key-env names. Answers are kept by the address and the model's name, and no
 question is put twice; --again asks anew, as is right when another model is
-served under the same name.`,
+served under the same name.
+
+The gates are held against the model behind --url, or the recipe's tuned model.`,
 		Args: args(0, 1, "one recipe, or --url"),
 		RunE: func(cmd *cobra.Command, list []string) error {
+			if err := f.gates.parse(); err != nil {
+				return err
+			}
 			switch {
 			case len(list) == 1 && f.url != "":
 				return fault.New("eval takes a recipe or --url, not both", "leave one of them out")
@@ -50,7 +54,7 @@ served under the same name.`,
 				if err := onlyWithURL(cmd); err != nil {
 					return err
 				}
-				return a.evalRecipe(cmd.Context(), list[0], f.format)
+				return a.evalRecipe(cmd.Context(), list[0], f)
 			case f.url == "" || f.model == "":
 				return fault.New("eval needs a recipe, or --url and --model", "for example: bbjtune eval recipes/demo-cpu.yaml")
 			}
@@ -74,6 +78,7 @@ served under the same name.`,
 	fl.IntVar(&f.seed, "seed", d.Seed, "seed of the sampling")
 	fl.Float64Var(&f.temperature, "temperature", 0, "0 always takes the likeliest token")
 	fl.BoolVar(&f.again, "again", false, "forget the answers of an earlier run and ask anew")
+	f.gates.flags(c, "the model")
 	outputFormat(c, &f.format, "text", "json")
 	return c
 }
@@ -102,17 +107,17 @@ func (f evalFlags) validate() error {
 	return nil
 }
 
-func (a *app) evalRecipe(ctx context.Context, path, format string) error {
+func (a *app) evalRecipe(ctx context.Context, path string, f evalFlags) error {
 	p, err := a.pipeline(path)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	_, results, steps, err := p.evaluateAll(ctx)
+	results, steps, err := p.evaluateAll(ctx)
 	if err != nil {
 		return err
 	}
-	return a.printResults(results, steps, format)
+	return a.printResults(results, steps, f)
 }
 
 func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
@@ -141,7 +146,7 @@ func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.printResults([]*eval.Result{r}, []step{s}, f.format)
+	return a.printResults([]*eval.Result{r}, []step{s}, f)
 }
 
 // slug makes a folder name of a label.
@@ -155,8 +160,13 @@ func slug(label string) string {
 	return strings.Trim(clean[:min(len(clean), 40)], "-")
 }
 
-func (a *app) printResults(results []*eval.Result, steps []step, format string) error {
-	if format == "json" {
+// printResults shows the evaluations and holds the last against the gates.
+func (a *app) printResults(results []*eval.Result, steps []step, f evalFlags) error {
+	judged, err := f.gates.judge(results[len(results)-1:], nil)
+	if err != nil {
+		return err
+	}
+	if f.format == "json" {
 		type entry struct {
 			Folder  string       `json:"folder"`
 			Model   string       `json:"model"`
@@ -166,22 +176,17 @@ func (a *app) printResults(results []*eval.Result, steps []step, format string) 
 		for i, r := range results {
 			list = append(list, entry{steps[i].dir.Path, r.Model, r.Metrics})
 		}
-		return writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list})
+		if err := writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list, "gates": judged}); err != nil {
+			return err
+		}
+		return a.enforce(judged)
 	}
 	for i, r := range results {
-		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n  %s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), steps[i].dir.Path)
+		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task))
+		for i, at := range r.Metrics.CompileAtK {
+			fmt.Fprintf(a.Out, "  the best of %d answers: compile@%d %s, task@%d %s\n", at.K, at.K, report.AtK(at), at.K, report.AtK(r.Metrics.TaskAtK[i]))
+		}
+		fmt.Fprintf(a.Out, "  %s\n", steps[i].dir.Path)
 	}
-	return nil
-}
-
-// finished opens a complete folder of a kind by its path.
-func finished(dir, kind string) (step, error) {
-	m, err := runs.ReadManifest(dir)
-	if err != nil {
-		return step{}, err
-	}
-	if m.Kind != kind {
-		return step{}, fault.Newf("name a folder below runs/"+kind, "%s holds %s, not %s", dir, m.Kind, kind)
-	}
-	return step{&runs.Dir{Path: filepath.Clean(dir), Kind: m.Kind, ID: m.ID, Key: m.Key}, m}, nil
+	return a.enforce(judged)
 }

@@ -210,10 +210,14 @@ func TestRealRun(t *testing.T) {
 		Models []struct {
 			Model   string
 			Metrics map[string]json.RawMessage
-			Answers []struct{ Text string }
+		}
+		Cases []struct {
+			Outcomes []struct {
+				Answers []struct{ Text string }
+			}
 		}
 	}
-	if err := json.Unmarshal([]byte(read(t, files[0])), &report); err != nil || len(report.Models) != 3 || len(report.Models[2].Answers) != 2 {
+	if err := json.Unmarshal([]byte(read(t, files[0])), &report); err != nil || len(report.Models) != 3 || len(report.Cases) != 2 || len(report.Cases[0].Outcomes) != 3 || len(report.Cases[0].Outcomes[2].Answers) != 1 {
 		t.Fatalf("report: %v %+v", err, report)
 	}
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -25,7 +24,6 @@ import (
 	"bbjtune/internal/fault"
 	"bbjtune/internal/llm"
 	"bbjtune/internal/modelserver"
-	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/suite"
 )
@@ -100,7 +98,7 @@ func (e *evaluation) evaluate(ctx context.Context, sub subject) (step, *eval.Res
 		return s, r, err
 	}
 	defer d.Close()
-	r, err := e.score(ctx, sub, answers)
+	r, err := e.score(ctx, sub, answers, s.path("answers.jsonl"))
 	if err != nil {
 		return step{}, nil, err
 	}
@@ -111,38 +109,30 @@ func (e *evaluation) evaluate(ctx context.Context, sub subject) (step, *eval.Res
 	if err := runs.WriteFile(s.path("result.json"), append(text, '\n')); err != nil {
 		return step{}, nil, err
 	}
-	s.manifest, err = d.Finish(e.Now(), r.Metrics, "result.json")
+	s.manifest, err = d.Finish(e.Now(), r.Metrics, "result.json", "answers.jsonl")
 	return s, r, err
 }
 
-func (e *evaluation) score(ctx context.Context, sub subject, answers step) (*eval.Result, error) {
-	var samples []eval.Sample
-	text, err := os.ReadFile(answers.path("samples.jsonl"))
+// score scores the answers and keeps each in the folder as it is scored.
+func (e *evaluation) score(ctx context.Context, sub subject, answers step, path string) (*eval.Result, error) {
+	file, err := os.Open(answers.path("samples.jsonl"))
 	if err != nil {
 		return nil, err
 	}
-	for line := range bytes.Lines(text) {
-		var s eval.Sample
-		if err := json.Unmarshal(line, &s); err != nil {
-			return nil, fmt.Errorf("%s: %w", answers.path("samples.jsonl"), err)
-		}
-		samples = append(samples, s)
-	}
-	r, err := eval.Score(ctx, e.suite, e.engine, samples)
+	defer file.Close()
+	var r *eval.Result
+	err = runs.WriteWith(path, func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		r, err = eval.Score(ctx, e.suite, e.engine, eval.ReadSamples(file), func(a eval.Answer) error { return enc.Encode(a) })
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	r.Model, r.Notes, r.Date, r.Identity = sub.label, sub.notes, answers.manifest.Created, sub.identity
 	r.Suite, r.Options, r.Examples = e.ref, sub.options, sub.shots
 	return r, nil
-}
-
-func readResult(path string) (*eval.Result, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fault.Wrap(err, "name a folder below runs/eval")
-	}
-	return eval.ParseResult(path, text)
 }
 
 // ask gets the answers of a subject.
@@ -252,30 +242,30 @@ func (p *pipeline) serverOptions(file string) modelserver.Options {
 
 // evaluateAll evaluates base, few-shot control and tuned model, and returns
 // the results in that order.
-func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result, []step, error) {
+func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, error) {
 	// Read before the hours of training: a suite that is not there must not
 	// be found out about afterwards.
 	if p.recipe.Evaluate.Suite == "" {
-		return nil, nil, nil, fault.New("the recipe names no suite to evaluate on", "write evaluate.suite, for example suites/bbj-core")
+		return nil, nil, fault.New("the recipe names no suite to evaluate on", "write evaluate.suite, for example suites/bbj-core")
 	}
 	e, err := p.evaluation(p.recipe.Name, p.recipe.Path(p.recipe.Evaluate.Suite), p.engine, p.recipe.Evaluate.Concurrency)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	if _, _, err := p.shots(p.recipe.Evaluate.FewShot); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	packed, err := p.pack(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	b, err := p.ensureBase(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	baseFile, err := p.baseGGUF(ctx, b)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	// Training is over: its memory is better used by the server.
 	if p.worker != nil {
@@ -284,7 +274,7 @@ func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result
 	}
 	groups, servers, err := p.subjects(baseFile, packed.path(p.served()), p.trained.dir.Key)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	var results []*eval.Result
 	var steps []step
@@ -296,13 +286,13 @@ func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result
 					err = servers[i].why(err)
 				}
 				servers[i].close()
-				return nil, nil, nil, err
+				return nil, nil, err
 			}
 			results, steps = append(results, r), append(steps, s)
 		}
 		servers[i].close()
 	}
-	return e, results, steps, nil
+	return results, steps, nil
 }
 
 // subjects lists what is evaluated, grouped by the server that serves it.
@@ -397,26 +387,4 @@ func choose(list []*example.Example, n int) []*example.Example {
 		}
 	}
 	return chosen
-}
-
-// writeReport writes the three forms of the report and returns their folder.
-func (a *app) writeReport(name string, r *report.Report, keys []string) (step, error) {
-	d, m, err := runs.Open(a.runs, "report", name, Version(), map[string]any{"evaluations": keys, "title": r.Title, "next": r.Next, "training": r.Training, "form": report.Version})
-	if err != nil || m != nil {
-		return step{d, m}, err
-	}
-	defer d.Close()
-	forms := []struct {
-		name  string
-		write func(io.Writer) error
-	}{{"report.json", r.JSON}, {"report.md", r.Markdown}, {"report.html", r.HTML}}
-	var names []string
-	for _, f := range forms {
-		if err := runs.WriteWith(d.File(f.name), f.write); err != nil {
-			return step{}, err
-		}
-		names = append(names, f.name)
-	}
-	m, err = d.Finish(a.Now(), nil, names...)
-	return step{d, m}, err
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"bbjtune/bbj/check"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/eval"
 	"bbjtune/internal/llm"
@@ -138,54 +137,5 @@ func TestConversationOrder(t *testing.T) {
 	got := fmt.Sprint(o.Conversation(s.Cases[0]))
 	if want := "[{system sys} {user q} {assistant a} {user case0}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-// score scores five answers: right, compiling but wrong, broken, without code,
-// right prose.
-func score(t *testing.T, s *suite.Suite, texts ...string) *eval.Result {
-	t.Helper()
-	var samples []eval.Sample
-	for i, text := range texts {
-		samples = append(samples, eval.Sample{Case: s.Cases[i].ID, Text: text, Stopped: i != 2, Tokens: 10 * i})
-	}
-	r, err := eval.Score(t.Context(), s, check.Embedded{}, samples)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func TestScore(t *testing.T) {
-	s := cases(t, 4)
-	r := score(t, s, "```bbj\nprint 1\n```", "```bbj\nx=1\n```", "```bbj\nx++\n```", "I cannot.", "It says Seven.")
-	m := r.Metrics
-	if m.Compile.K != 2 || m.Compile.N != 4 || m.Task.K != 2 || m.Task.N != 5 || m.NoCode.K != 1 || m.Unstopped.K != 1 || m.MeanTokens != 20 {
-		t.Errorf("metrics %+v", m)
-	}
-	if len(r.Faults) != 1 || r.Faults[0].Answers != 1 {
-		t.Errorf("faults %+v", r.Faults)
-	}
-	for _, sl := range r.Slices {
-		if sl.By == "type" && sl.Value == "comprehension" && (sl.Metrics.Compile.N != 0 || sl.Metrics.Task.K != 1) {
-			t.Errorf("prose slice %+v", sl.Metrics)
-		}
-	}
-	if _, err := eval.Score(t.Context(), s, check.Embedded{}, []eval.Sample{{Case: "other/suite"}}); err == nil {
-		t.Error("answers of another suite were scored")
-	}
-}
-
-func TestCompare(t *testing.T) {
-	s := cases(t, 4)
-	good, bad := "```bbj\nprint 1\n```", "```bbj\n}\n```"
-	a := score(t, s, good, good, good, bad, "seven")
-	b := score(t, s, bad, good, bad, good, "eight")
-	p := eval.Compare(a, b, eval.CompileAt1)
-	if p.N != 4 || p.OnlyA != 2 || p.OnlyB != 1 {
-		t.Errorf("compile@1 %+v", p)
-	}
-	if p := eval.Compare(a, b, eval.TaskAt1); p.N != 5 || p.OnlyA != 3 {
-		t.Errorf("task@1 %+v", p)
 	}
 }

@@ -1,258 +1,162 @@
 package eval
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"time"
+	"iter"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"bbjtune/bbj/compile"
 	"bbjtune/bbj/diag"
 	"bbjtune/internal/answer"
-	"bbjtune/internal/fault"
-	"bbjtune/internal/stats"
 	"bbjtune/internal/suite"
 )
 
-// ResultVersion is the version of the result's shape.
-const ResultVersion = 2
+// Samples are judged in batches that end at so many of them, or at so many bytes.
+const (
+	batchSamples = 256
+	batchBytes   = 16 << 20
+)
 
-// Result is a scored evaluation of one model.
-type Result struct {
-	Version int `json:"version"`
-	// Model is the name in reports, Notes what a reader must know of it.
-	Model string    `json:"model"`
-	Notes string    `json:"notes,omitempty"`
-	Date  time.Time `json:"date"`
-	// Identity pins the weights: the hash of the GGUF file, or an URL.
-	Identity string      `json:"identity"`
-	Suite    SuiteRef    `json:"suite"`
-	Engine   EngineRef   `json:"engine"`
-	Extract  int         `json:"extractor_version"`
-	Options  Options     `json:"options"`
-	Metrics  Metrics     `json:"metrics"`
-	Slices   []Slice     `json:"slices"`
-	Faults   []Fault     `json:"faults"`
-	Answers  []Answer    `json:"answers"`
-	Examples []ShotTitle `json:"shots,omitempty"`
-}
+// maxProgram is the length, in bytes, of the longest program that is judged. No
+// answer that a model is allowed comes near to it.
+const maxProgram = 1 << 20
 
-// ShotTitle names an example that stands in the prompt of a few-shot run.
-type ShotTitle struct {
-	Path  string `json:"path"`
-	Title string `json:"title"`
-}
+// diagnosticsKept is how many diagnostics of an answer are kept.
+const diagnosticsKept = 50
 
-// SuiteRef pins the suite.
-type SuiteRef struct {
-	Name    string `json:"name"`
-	Version int    `json:"version"`
-	Hash    string `json:"hash"`
-}
-
-// EngineRef says which compiler judged.
-type EngineRef struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-}
-
-// ParseResult reads a result from its JSON form; name is what errors call it.
-func ParseResult(name string, text []byte) (*Result, error) {
-	var r Result
-	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if r.Version != ResultVersion {
-		return nil, fault.Newf("evaluate again with this bbjtune", "%s has version %d, this program reads %d", name, r.Version, ResultVersion)
-	}
-	return &r, nil
-}
-
-// Metrics are the scores of a set of answers. compile@1 and clean@1 count the
-// cases that ask for a program, task@1 and the rest all cases.
-type Metrics struct {
-	Compile stats.Proportion `json:"compile@1"`
-	Clean   stats.Proportion `json:"clean@1"`
-	Task    stats.Proportion `json:"task@1"`
-	// NoCode counts the answers without a program where one was asked for.
-	NoCode stats.Proportion `json:"no_code"`
-	// Unstopped counts the answers that the token limit ended.
-	Unstopped  stats.Proportion `json:"unstopped"`
-	MeanTokens float64          `json:"mean_tokens"`
-}
-
-// Slice is the metrics of the cases that share a property.
-type Slice struct {
-	By      string  `json:"by"` // generation, type, difficulty or topic
-	Value   string  `json:"value"`
-	Metrics Metrics `json:"metrics"`
-}
-
-// Fault is a kind of diagnostic with the number of answers that have it.
-type Fault struct {
-	Code    string      `json:"code"`
-	Name    string      `json:"name"`
-	Family  diag.Family `json:"family"`
-	Answers int         `json:"answers"`
-}
-
-// Answer is one scored answer.
-type Answer struct {
-	Sample
-	// Program says that the case asks for one.
-	Program bool        `json:"program"`
-	Code    string      `json:"code"`
-	Score   suite.Score `json:"score"`
-}
-
-// Score judges the samples of a suite. Only Metrics, Slices, Faults, Answers,
-// Engine and Extract of the result are set.
-func Score(ctx context.Context, s *suite.Suite, engine compile.Engine, samples []Sample) (*Result, error) {
+// Score judges the samples of a suite as they come, in bounded memory, and hands
+// every scored answer to keep in the same order. Every case must have the same
+// number of samples. Of the result, what says which model was asked and how is
+// left to the caller.
+func Score(ctx context.Context, s *suite.Suite, engine compile.Engine, samples iter.Seq2[Sample, error], keep func(Answer) error) (*Result, error) {
 	version, err := engine.Version(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cases := map[string]*suite.Case{}
+	j := &judge{engine: engine, cases: map[string]*suite.Case{}, tally: newTally(), keep: keep}
 	for _, c := range s.Cases {
-		cases[c.ID] = c
+		j.cases[c.ID] = c
 	}
-	found := make([]answer.Answer, len(samples))
-	sources := make([]compile.Source, len(samples))
-	for i, sample := range samples {
-		if cases[sample.Case] == nil {
+	bytes := 0
+	for sample, err := range samples {
+		if err != nil {
+			return nil, err
+		}
+		if j.cases[sample.Case] == nil {
 			return nil, fmt.Errorf("the answers are of another suite: it has no case %q", sample.Case)
 		}
-		found[i] = answer.Extract(sample.Text)
-		sources[i] = compile.Source{Name: sample.Case, Text: []byte(found[i].Code)}
+		j.batch = append(j.batch, sample)
+		if bytes += len(sample.Text); len(j.batch) < batchSamples && bytes < batchBytes {
+			continue
+		}
+		if err := j.flush(ctx); err != nil {
+			return nil, err
+		}
+		bytes = 0
 	}
-	verdicts, err := engine.Compile(ctx, sources)
-	if err != nil {
+	if err := j.flush(ctx); err != nil {
 		return nil, err
 	}
 	r := &Result{Version: ResultVersion, Engine: EngineRef{engine.Name(), version}, Extract: answer.Version}
-	for i, sample := range samples {
-		c := cases[sample.Case]
-		r.Answers = append(r.Answers, Answer{sample, c.WantsCode(), found[i].Code, c.Judge(sample.Text, found[i], verdicts[i])})
-	}
-	r.Metrics = measure(r.Answers)
-	r.Slices = slicesOf(cases, r.Answers)
-	r.Faults = faults(r.Answers)
-	return r, nil
+	return r, j.tally.fill(r)
 }
 
-func measure(answers []Answer) Metrics {
-	var programs, compiles, clean, task, noCode, unstopped, tokens int
-	for _, a := range answers {
-		if a.Program {
-			programs++
-			compiles += one(a.Score.Compiles)
-			clean += one(a.Score.Clean)
-			noCode += one(!a.Score.HasCode)
-		}
-		task += one(a.Score.Task)
-		unstopped += one(!a.Stopped)
-		tokens += a.Tokens
-	}
-	return Metrics{
-		Compile: stats.NewProportion(compiles, programs), Clean: stats.NewProportion(clean, programs),
-		Task: stats.NewProportion(task, len(answers)), NoCode: stats.NewProportion(noCode, programs),
-		Unstopped: stats.NewProportion(unstopped, len(answers)), MeanTokens: float64(tokens) / float64(max(1, len(answers))),
-	}
+// judge judges a batch at a time.
+type judge struct {
+	engine compile.Engine
+	cases  map[string]*suite.Case
+	batch  []Sample
+	tally  *tally
+	keep   func(Answer) error
 }
 
-func one(b bool) int {
-	if b {
-		return 1
+func (j *judge) flush(ctx context.Context) error {
+	found, verdicts, err := j.compile(ctx)
+	if err != nil {
+		return err
 	}
-	return 0
-}
-
-func slicesOf(cases map[string]*suite.Case, answers []Answer) []Slice {
-	properties := []struct {
-		name string
-		of   func(*suite.Case) string
-	}{
-		{"generation", func(c *suite.Case) string { return string(c.Generation) }},
-		{"type", func(c *suite.Case) string { return string(c.Type) }},
-		{"difficulty", func(c *suite.Case) string { return c.Difficulty }},
-		{"topic", func(c *suite.Case) string { return c.Topic }},
-	}
-	var list []Slice
-	for _, p := range properties {
-		groups := map[string][]Answer{}
-		var order []string
-		for _, a := range answers {
-			v := p.of(cases[a.Case])
-			if groups[v] == nil {
-				order = append(order, v)
-			}
-			groups[v] = append(groups[v], a)
-		}
-		slices.Sort(order)
-		for _, v := range order {
-			list = append(list, Slice{p.name, v, measure(groups[v])})
-		}
-	}
-	return list
-}
-
-func faults(answers []Answer) []Fault {
-	count := map[string]*Fault{}
-	for _, a := range answers {
-		seen := map[string]bool{}
-		for _, d := range a.Score.Diagnostics {
-			if d.Severity != diag.Error || seen[d.Code] {
-				continue
-			}
-			seen[d.Code] = true
-			if count[d.Code] == nil {
-				count[d.Code] = &Fault{Code: d.Code, Name: d.Name, Family: d.Family}
-			}
-			count[d.Code].Answers++
-		}
-	}
-	list := []Fault{}
-	for _, f := range count {
-		list = append(list, *f)
-	}
-	slices.SortFunc(list, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(b.Answers, a.Answers), cmp.Compare(a.Code, b.Code))
+	scores := make([]suite.Score, len(j.batch))
+	onAllCores(len(j.batch), func(i int) {
+		scores[i] = j.cases[j.batch[i].Case].Judge(j.batch[i].Text, found[i], verdicts[i])
 	})
-	return list
-}
-
-// Metric names an outcome that two evaluations can be compared by.
-type Metric string
-
-// The metrics of Compare.
-const (
-	CompileAt1 Metric = "compile@1"
-	TaskAt1    Metric = "task@1"
-)
-
-// Compare pairs the answers of a and b on the same cases. compile@1 looks at
-// the cases that ask for a program.
-func Compare(a, b *Result, m Metric) stats.Paired {
-	other := map[key]suite.Score{}
-	for _, x := range b.Answers {
-		other[key{x.Case, x.Repeat}] = x.Score
-	}
-	var left, right []bool
-	for _, x := range a.Answers {
-		y, ok := other[key{x.Case, x.Repeat}]
-		if !ok || m == CompileAt1 && !x.Program {
-			continue
+	for i, sample := range j.batch {
+		c := j.cases[sample.Case]
+		a := Answer{Sample: sample, Code: found[i].Code, Score: scores[i]}
+		for _, n := range a.Score.Failed {
+			a.Missed = append(a.Missed, c.Checks[n-1].String())
 		}
-		left, right = append(left, m.of(x.Score)), append(right, m.of(y))
+		j.tally.add(c, a)
+		a.Score.Diagnostics, a.Left = bounded(a.Score.Diagnostics)
+		if err := j.keep(a); err != nil {
+			return err
+		}
 	}
-	return stats.ComparePaired(left, right)
+	j.batch = j.batch[:0]
+	return nil
 }
 
-func (m Metric) of(s suite.Score) bool {
-	if m == CompileAt1 {
-		return s.Compiles
+// compile takes the programs out of the batch and asks the engine. What is too
+// long is cut, and gets a verdict of its own.
+func (j *judge) compile(ctx context.Context) ([]answer.Answer, []compile.Verdict, error) {
+	found := make([]answer.Answer, len(j.batch))
+	sources := make([]compile.Source, len(j.batch))
+	tooLong := make([]*compile.Verdict, len(j.batch))
+	onAllCores(len(j.batch), func(i int) {
+		found[i] = answer.Extract(j.batch[i].Text)
+		sources[i] = compile.Source{Name: j.batch[i].Case, Text: []byte(found[i].Code)}
+		if n := len(found[i].Code); n > maxProgram {
+			sources[i].Text, found[i].Code = nil, found[i].Code[:maxProgram]
+			message := fmt.Sprintf("a program of %d bytes is too long to be judged", n)
+			at := diag.Pos{Line: 1, Col: 1}
+			tooLong[i] = &compile.Verdict{Diagnostics: []diag.Diagnostic{compile.NoVerdict.Finding("", diag.Span{Start: at, End: at}, message, "")}}
+		}
+	})
+	verdicts, err := j.engine.Compile(ctx, sources)
+	if err != nil {
+		return nil, nil, err
 	}
-	return s.Task
+	for i, v := range tooLong {
+		if v != nil {
+			verdicts[i] = *v
+		}
+	}
+	return found, verdicts, nil
+}
+
+// bounded keeps the first diagnostics, with messages of a length that names of a
+// program cannot drive up, and says how many it leaves out.
+func bounded(all []diag.Diagnostic) (kept []diag.Diagnostic, left int) {
+	if len(all) > diagnosticsKept {
+		all, left = all[:diagnosticsKept], len(all)-diagnosticsKept
+	}
+	for i := range all {
+		all[i].Message, all[i].Help = short(all[i].Message), short(all[i].Help)
+	}
+	return all, left
+}
+
+func short(text string) string {
+	const most = 300
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// onAllCores calls do for 0 to n-1, in no order.
+func onAllCores(n int, do func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
 }

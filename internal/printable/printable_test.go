@@ -1,6 +1,8 @@
 package printable_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"bbjtune/internal/printable"
@@ -16,5 +18,23 @@ func TestDangerous(t *testing.T) {
 		if printable.Dangerous(r) {
 			t.Errorf("%U is held back", r)
 		}
+	}
+}
+
+func TestJSONSaysTheSame(t *testing.T) {
+	const text = "{\"a\": \"x\u202e\u009b\u007f ä\"}\n"
+	got := printable.JSON(text)
+	var a, b map[string]string
+	if json.Unmarshal([]byte(text), &a) != nil || json.Unmarshal([]byte(got), &b) != nil || a["a"] != b["a"] {
+		t.Errorf("%q became %q", text, got)
+	}
+	if strings.ContainsFunc(got, printable.Dangerous) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestVisible(t *testing.T) {
+	if got := printable.Visible("a\x1b[31m\u202eb\n\tc\x7f"); got != "a␛[31m�b\n\tc�" {
+		t.Errorf("%q", got)
 	}
 }

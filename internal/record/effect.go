@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"bbjtune/internal/compare"
 	"bbjtune/internal/eval"
-	"bbjtune/internal/report"
 	"bbjtune/internal/stats"
 )
 
@@ -45,8 +45,7 @@ type Score struct {
 	A       stats.Proportion `json:"a"`
 	B       stats.Proportion `json:"b"`
 	Paired  stats.Paired     `json:"b_minus_a"`
-	Verdict string           `json:"verdict"`
-	points  string
+	Verdict compare.Verdict  `json:"verdict"`
 }
 
 func effect(a, b *Run) Effect {
@@ -108,7 +107,7 @@ func (e *Effect) match(list []Evaluation, y Evaluation) error {
 		if err == nil {
 			// Both are called alike; the error is to tell them apart.
 			left.Model, right.Model = "that of A", "that of B"
-			err = report.Comparable(right, left)
+			err = compare.Comparable(right, left, nil)
 		}
 		if err != nil {
 			if why == nil {
@@ -116,14 +115,31 @@ func (e *Effect) match(list []Evaluation, y Evaluation) error {
 			}
 			continue
 		}
-		for _, c := range report.Compare(right, left) {
-			p, q := left.Metrics.Compile, right.Metrics.Compile
-			if c.Metric == eval.TaskAt1 {
-				p, q = left.Metrics.Task, right.Metrics.Task
-			}
-			e.Scores = append(e.Scores, Score{right.Suite, right.Engine, x.ID, y.ID, c.Metric, p, q, c.Paired, c.Verdict(), c.Points()})
+		for _, c := range compare.Pair(right, left, scored(left, right), nil) {
+			p, q := proportion(left, c.Metric), proportion(right, c.Metric)
+			e.Scores = append(e.Scores, Score{right.Suite, right.Engine, x.ID, y.ID, c.Metric, p, q, c.Paired, c.Verdict})
 		}
 		return nil
 	}
 	return why
+}
+
+// scored lists the metrics of the effect: facts where both were asked for some.
+func scored(a, b *eval.Result) []eval.Metric {
+	list := []eval.Metric{eval.CompileAt1, eval.TaskAt1}
+	if a.Metrics.Facts.N > 0 && b.Metrics.Facts.N > 0 {
+		list = append(list, eval.Facts)
+	}
+	return list
+}
+
+// proportion is what the evaluation has of one of the metrics of the effect.
+func proportion(r *eval.Result, m eval.Metric) stats.Proportion {
+	switch m {
+	case eval.CompileAt1:
+		return r.Metrics.Compile
+	case eval.Facts:
+		return r.Metrics.Facts
+	}
+	return r.Metrics.Task
 }

@@ -84,7 +84,7 @@ func (e *Effect) scoreTable() [][]string {
 	rows := [][]string{{"metric", "A", "B", "B - A, points", "p", "B is", "suite"}}
 	for _, s := range e.Scores {
 		rows = append(rows, []string{
-			string(s.Metric), report.Percent(s.A), report.Percent(s.B), s.points, report.PValue(s.Paired.P), s.Verdict,
+			string(s.Metric), report.Percent(s.A), report.Percent(s.B), report.Points(s.Paired), report.PValue(s.Paired.P), string(s.Verdict),
 			fmt.Sprintf("%s version %d, by %s %s", s.Suite.Name, s.Suite.Version, s.Engine.Name, s.Engine.Version),
 		})
 	}

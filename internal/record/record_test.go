@@ -17,7 +17,6 @@ import (
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/stats"
-	"bbjtune/internal/suite"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -144,13 +143,17 @@ func text(v any) string {
 	return string(out)
 }
 
-// evaluated makes an evaluation whose answers compile where the outcome has a 1.
+// evaluated makes an evaluation of cases whose answer compiles where the outcome has a 1.
 func (w *world) evaluated(name, trained, suiteHash, outcomes string) *runs.Manifest {
 	w.t.Helper()
 	r := eval.Result{Version: eval.ResultVersion, Model: "tuned", Suite: eval.SuiteRef{Name: "tiny", Version: 1, Hash: suiteHash}, Engine: eval.EngineRef{Name: "embedded", Version: "5"}, Options: eval.Options{Samples: 1, Seed: 42}}
 	k := strings.Count(outcomes, "1")
 	for i, c := range outcomes {
-		r.Answers = append(r.Answers, eval.Answer{Sample: eval.Sample{Case: fmt.Sprint(i)}, Program: true, Score: suite.Score{Compiles: c == '1'}})
+		compiles := 0
+		if c == '1' {
+			compiles = 1
+		}
+		r.Cases = append(r.Cases, eval.Case{ID: fmt.Sprint(i), Program: true, Samples: 1, Compiles: compiles})
 	}
 	r.Metrics = eval.Metrics{Compile: stats.NewProportion(k, len(outcomes)), Task: stats.NewProportion(0, len(outcomes))}
 	in := map[string]any{"suite": r.Suite, "engine": "embedded 5", "label": "tuned", "answers": outcomes}

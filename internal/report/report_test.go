@@ -16,6 +16,7 @@ import (
 
 	"bbjtune/bbj/check"
 	"bbjtune/internal/eval"
+	"bbjtune/internal/printable"
 	"bbjtune/internal/report"
 	"bbjtune/internal/suite"
 )
@@ -41,20 +42,58 @@ func testSuite(t *testing.T) *suite.Suite {
 	}}
 }
 
-func result(t *testing.T, s *suite.Suite, model string, answers ...string) *eval.Result {
+// scored is an evaluation with its answers.
+type scored struct {
+	*eval.Result
+	answers []eval.Answer
+}
+
+func result(t *testing.T, s *suite.Suite, model string, answers ...string) scored {
 	t.Helper()
-	var samples []eval.Sample
-	for i, text := range answers {
-		samples = append(samples, eval.Sample{Case: s.Cases[i].ID, Text: text, Stopped: i > 0, Tokens: 10})
+	return repeated(t, s, model, 1, answers...)
+}
+
+// repeated takes n answers to the first case, then n to the next.
+func repeated(t *testing.T, s *suite.Suite, model string, n int, answers ...string) scored {
+	t.Helper()
+	samples := func(yield func(eval.Sample, error) bool) {
+		for i, text := range answers {
+			if !yield(eval.Sample{Case: s.Cases[i/n].ID, Repeat: i % n, Text: text, Stopped: i > 0, Tokens: 10}, nil) {
+				return
+			}
+		}
 	}
-	r, err := eval.Score(context.Background(), s, check.Embedded{}, samples)
+	var kept []eval.Answer
+	r, err := eval.Score(context.Background(), s, check.Embedded{}, samples, func(a eval.Answer) error {
+		kept = append(kept, a)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Model, r.Notes, r.Date, r.Identity = model, "notes on "+model, date, "sha256:"+model
 	r.Suite = eval.SuiteRef{Name: "tiny", Version: 2, Hash: "0123456789abcdef"}
-	r.Options = eval.Options{Samples: 1, MaxTokens: 100, Seed: 42}
+	r.Options = eval.Options{Samples: n, MaxTokens: 100, Seed: 42}
 	r.Engine.Version = "fixed"
+	return scored{r, kept}
+}
+
+// reported puts evaluations side by side, with their answers.
+func reported(t *testing.T, title string, main int, list ...scored) *report.Report {
+	t.Helper()
+	var models []*eval.Result
+	for _, m := range list {
+		models = append(models, m.Result)
+	}
+	r, err := report.New(title, date, models, main, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range list {
+		for _, a := range m.answers {
+			r.Show(i, a)
+		}
+	}
 	return r
 }
 
@@ -65,10 +104,7 @@ func testReport(t *testing.T) *report.Report {
 	s := testSuite(t)
 	base := result(t, s, "untuned", hostile, "Sorry <iframe>", "eight")
 	tuned := result(t, s, "tuned | <x>", "```bbj\nprint 1\n```", "```bbj\nprint 2\n```", "seven")
-	r, err := report.New("A & B", date, s, []*eval.Result{base, tuned}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := reported(t, "A & B", 1, base, tuned)
 	r.Next = "bbjtune serve <model>"
 	r.Training = &report.Training{Recipe: "demo", Base: "some/base", Data: "3 examples.", Stages: []report.Stage{{
 		Name: "stage 1", Steps: 2, Tokens: 100, TrainedTokens: 100, Seconds: 4, ValidFirst: 3, ValidLast: 2,
@@ -88,8 +124,11 @@ func TestForms(t *testing.T) {
 	golden(t, "report.md", md.Bytes())
 	golden(t, "report.html", html.Bytes())
 	var back report.Report
-	if err := json.Unmarshal(js.Bytes(), &back); err != nil || back.Version != report.Version || len(back.Models) != 2 || len(back.Comparisons) != 2 {
+	if err := json.Unmarshal(js.Bytes(), &back); err != nil || back.Version != report.Version || len(back.Models) != 2 || len(back.Comparisons) != 3 || len(back.Cases) != 3 || back.Cases[0].Outcomes[1].Answers[0].Text != "print 1" {
 		t.Errorf("the JSON form does not read back: %v %+v", err, back)
+	}
+	if strings.ContainsFunc(js.String()+md.String(), printable.Dangerous) {
+		t.Error("a terminal might obey the JSON or the Markdown")
 	}
 	if !strings.HasPrefix(md.String(), "# A & B\n\n| Model | compile@1 | Qualitative | Date | Notes |\n") {
 		t.Error("the Markdown does not start with the standard table")
@@ -147,15 +186,69 @@ func TestHTMLIsInert(t *testing.T) {
 	}
 }
 
-func TestHugeAnswersAreCut(t *testing.T) {
-	s := testSuite(t)
-	r, err := report.New("x", date, s, []*eval.Result{result(t, s, "m", strings.Repeat("print 1\n", 1<<20))}, 0)
-	if err != nil {
+func pageOf(t *testing.T, r *report.Report) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := r.HTML(&b); err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	if err := r.HTML(&b); err != nil || b.Len() > 1<<20 {
-		t.Errorf("page of %d bytes, %v", b.Len(), err)
+	return b.String()
+}
+
+// A finding is underlined where it stands, to the byte, and never through a
+// character.
+func TestFindingsAreUnderlined(t *testing.T) {
+	s := testSuite(t)
+	page := pageOf(t, reported(t, "x", 0, result(t, s, "m", "```bbj\nw! = BBjAPI().openSysGui(\"X0\").addWindow(1,2,3,4,\"ä\")\nw!.fly(\"<ü>\")\n```")))
+	if want := `<i>2</i>w!.<u>fly</u>(&#34;&lt;ü&gt;&#34;)<em class="error">BBJ3001 `; !strings.Contains(page, want) {
+		t.Errorf("no %s in\n%s", want, page[strings.Index(page, "<pre>"):])
+	}
+}
+
+func TestSeveralAnswers(t *testing.T) {
+	s := testSuite(t)
+	good, bad := "```bbj\nprint 1\n```", "```bbj\n}\n```"
+	a := repeated(t, s, "a", 5, good, bad, bad, bad, bad, good, good, good, good, good)
+	b := repeated(t, s, "b", 5, bad, bad, bad, bad, bad, good, bad, bad, bad, bad)
+	r := reported(t, "x", 1, a, b)
+	page := pageOf(t, r)
+	for _, want := range []string{"answered 5 times", "1 of 5 compile, 1 do the task", "2 more answers of a are not shown", "bootstrap", "The best of several answers"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	var md bytes.Buffer
+	if err := r.Markdown(&md); err != nil || !strings.Contains(md.String(), "| a | 5 | 100.0 % [") {
+		t.Errorf("%v\n%s", err, md.String())
+	}
+}
+
+// Whatever models say, the page stays small: an answer shows at most 16 KiB, 400
+// lines and 40 findings, and all answers together 8 MiB.
+func TestHugeAnswersAreCut(t *testing.T) {
+	s := testSuite(t)
+	for _, piece := range []string{"x++\n", "<", "\n;", "\u202e"} {
+		page := pageOf(t, reported(t, "x", 0, result(t, s, "m", "```bbj\nprint 1\n"+strings.Repeat(piece, 10<<20/len(piece))+"\n```")))
+		if len(page) > 200<<10 || !strings.Contains(page, "more bytes are not shown") {
+			t.Errorf("%q: page of %d bytes", piece, len(page))
+		}
+	}
+}
+
+func TestManyAnswersAreCut(t *testing.T) {
+	s := &suite.Suite{Head: suite.Head{Name: "large", Version: 1}}
+	answers := make([]string, 800)
+	for i := range answers {
+		s.Cases = append(s.Cases, caseOf(t, fmt.Sprintf("c%d", i), "completion", "{verb: PRINT}"))
+		answers[i] = "```bbj\n" + strings.Repeat("print \"0123456789012345678901234567890123456789\"\n", 500) + "```"
+	}
+	m := result(t, s, "m", answers...)
+	page := pageOf(t, reported(t, "x", 0, m))
+	if len(page) > 40<<20 {
+		t.Errorf("page of %d bytes", len(page))
+	}
+	if !strings.Contains(page, "Title of c799") {
+		t.Error("the last case is missing")
 	}
 }
 
@@ -163,12 +256,16 @@ func TestNewRefusesWhatCannotBeCompared(t *testing.T) {
 	s := testSuite(t)
 	a, b := result(t, s, "a", "x"), result(t, s, "b", "x")
 	b.Suite.Hash = "other"
-	if _, err := report.New("x", date, s, []*eval.Result{a, b}, 1); err == nil {
+	models := []*eval.Result{a.Result, b.Result}
+	if _, err := report.New("x", date, models, 1, nil); err == nil {
 		t.Error("two suites were compared")
 	}
-	b.Suite.Hash, b.Engine.Name = a.Suite.Hash, "bbjcpl"
-	if _, err := report.New("x", date, s, []*eval.Result{a, b}, 1); err == nil {
-		t.Error("two engines were compared")
+	r, err := report.New("x", date, models, 1, []string{"suite"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page := pageOf(t, r); !strings.Contains(page, "not alike</span> a: suite is") {
+		t.Error("the page does not say what differs")
 	}
 }
 

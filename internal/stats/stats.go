@@ -1,6 +1,7 @@
 // Package stats holds the arithmetic behind every claim of the reports:
-// intervals for proportions and paired tests. Results
-// carry the number of cases they rest on.
+// intervals for proportions, the estimate of "one of k answers", paired tests and
+// their correction where there are many. Results carry the number of cases they
+// rest on. What is drawn at random is drawn from a seed.
 //
 // It must not know what was counted.
 package stats
@@ -26,25 +27,31 @@ func NewProportion(k, n int) Proportion {
 	if n == 0 {
 		return Proportion{High: 1}
 	}
-	p, nn := float64(k)/float64(n), float64(n)
+	p := float64(k) / float64(n)
+	low, high := wilson(p, float64(n))
+	return Proportion{k, n, p, low, high}
+}
+
+// wilson is the score interval of a rate p seen in n trials; n need not be whole.
+func wilson(p, n float64) (low, high float64) {
 	z2 := z95 * z95
-	centre := (p + z2/(2*nn)) / (1 + z2/nn)
-	half := z95 / (1 + z2/nn) * math.Sqrt(p*(1-p)/nn+z2/(4*nn*nn))
-	low, high := centre-half, centre+half
+	centre := (p + z2/(2*n)) / (1 + z2/n)
+	half := z95 / (1 + z2/n) * math.Sqrt(p*(1-p)/n+z2/(4*n*n))
+	low, high = centre-half, centre+half
 	// At the ends the formula yields 0 and 1 up to rounding.
-	if k == 0 {
+	if p == 0 {
 		low = 0
 	}
-	if k == n {
+	if p == 1 {
 		high = 1
 	}
-	return Proportion{k, n, p, low, high}
+	return low, high
 }
 
 // Paired compares two systems on the same cases.
 type Paired struct {
 	// N counts the cases that both have; OnlyA and OnlyB those that one
-	// of them alone solved.
+	// of them alone solved, or solved more often.
 	N     int `json:"n"`
 	OnlyA int `json:"only_a"`
 	OnlyB int `json:"only_b"`
@@ -52,35 +59,41 @@ type Paired struct {
 	Difference float64 `json:"difference"`
 	Low        float64 `json:"low"`
 	High       float64 `json:"high"`
-	// P is the two-sided exact McNemar probability of discordance at
-	// least this uneven if the two were equally good.
+	// P is the two-sided probability of a difference at least this uneven
+	// if the two were equally good.
 	P float64 `json:"p"`
 }
 
 // ComparePaired takes the outcomes of A and B case by case; the slices have
-// equal length. The test is McNemar's exact one (a binomial test on the
-// discordant pairs); the interval is Wald's with the correction of Agresti and
-// Min (2005, Statistics in Medicine 24:729-740), who add half a case to each
-// of the four cells.
+// equal length.
 func ComparePaired(a, b []bool) Paired {
-	p := Paired{N: len(a), P: 1, Low: -1, High: 1}
-	if len(a) == 0 {
-		return p
-	}
+	onlyA, onlyB := 0, 0
 	for i := range a {
 		switch {
 		case a[i] && !b[i]:
-			p.OnlyA++
+			onlyA++
 		case b[i] && !a[i]:
-			p.OnlyB++
+			onlyB++
 		}
 	}
-	p.Difference = float64(p.OnlyA-p.OnlyB) / float64(p.N)
-	p.P = mcnemarExact(p.OnlyA, p.OnlyB)
+	return NewPaired(onlyA, onlyB, len(a))
+}
 
-	n, x, y := float64(p.N)+2, float64(p.OnlyA)+0.5, float64(p.OnlyB)+0.5
-	d := (x - y) / n
-	half := z95 * math.Sqrt((x+y)-(x-y)*(x-y)/n) / n
+// NewPaired compares A and B of which each alone solved so many of n cases. The
+// test is McNemar's exact one (a binomial test on the discordant pairs); the
+// interval is Wald's with the correction of Agresti and Min (2005, Statistics in
+// Medicine 24:729-740), who add half a case to each of the four cells.
+func NewPaired(onlyA, onlyB, n int) Paired {
+	p := Paired{N: n, OnlyA: onlyA, OnlyB: onlyB, P: 1, Low: -1, High: 1}
+	if n == 0 {
+		return p
+	}
+	p.Difference = float64(onlyA-onlyB) / float64(n)
+	p.P = mcnemarExact(onlyA, onlyB)
+
+	m, x, y := float64(n)+2, float64(onlyA)+0.5, float64(onlyB)+0.5
+	d := (x - y) / m
+	half := z95 * math.Sqrt((x+y)-(x-y)*(x-y)/m) / m
 	p.Low, p.High = max(-1, d-half), min(1, d+half)
 	return p
 }

@@ -2,7 +2,6 @@ package stats_test
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"bbjtune/internal/stats"
@@ -40,26 +39,75 @@ func TestProportionAgainstPublishedIntervals(t *testing.T) {
 	}
 }
 
+// binomial returns P(X = k) for X ~ Binomial(n, p), for all k.
+func binomial(n int, p float64) []float64 {
+	out := make([]float64, n+1)
+	lgN, _ := math.Lgamma(float64(n + 1))
+	for k := range out {
+		lgK, _ := math.Lgamma(float64(k + 1))
+		lgR, _ := math.Lgamma(float64(n - k + 1))
+		out[k] = math.Exp(lgN - lgK - lgR + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+	}
+	return out
+}
+
+// The coverage is exact: the probabilities of all outcomes whose interval holds
+// the true rate. For a single rate it jumps with the rate, as that of every
+// interval for counts does; so the mean is taken over true rates spread evenly
+// over 0.05 to 0.95, and single rates must not fall far below.
 func TestProportionCoverage(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, n := range []int{20, 60, 160, 500} {
-		hits, rounds := 0, 4000
-		for range rounds {
-			truth := 0.05 + 0.9*rng.Float64()
-			k := 0
-			for range n {
-				if rng.Float64() < truth {
-					k++
+	for _, n := range []int{20, 30, 50, 64, 100, 160, 250, 500} {
+		mean, worst, rates := 0.0, 1.0, 0
+		for truth := 0.05; truth <= 0.95; truth += 0.001 {
+			covered := 0.0
+			for k, probability := range binomial(n, truth) {
+				if p := stats.NewProportion(k, n); p.Low <= truth && truth <= p.High {
+					covered += probability
 				}
 			}
-			if p := stats.NewProportion(k, n); p.Low <= truth && truth <= p.High {
-				hits++
-			}
+			mean, worst, rates = mean+covered, min(worst, covered), rates+1
 		}
-		if c := float64(hits) / float64(rounds); c < 0.93 || c > 0.97 {
-			t.Errorf("n = %d: nominal 95 %% interval covers %.3f", n, c)
+		if mean /= float64(rates); mean < 0.94 || mean > 0.96 || worst < 0.83 {
+			t.Errorf("n = %d: the nominal 95 %% interval covers %.4f on average, %.4f at worst", n, mean, worst)
 		}
 	}
+}
+
+// The same for the difference of paired rates, over all outcomes of the two kinds
+// of discordant cases.
+func TestPairedCoverage(t *testing.T) {
+	for _, n := range []int{20, 64, 160, 500} {
+		mean, rates := 0.0, 0
+		for _, discordant := range []float64{0.05, 0.1, 0.2, 0.4, 0.7} {
+			for _, share := range []float64{0.5, 0.6, 0.75, 0.9} {
+				covered := pairedCoverage(n, discordant, share)
+				if covered < 0.92 {
+					t.Errorf("n = %d, %.2f discordant, %.2f of them A's: covers %.4f", n, discordant, share, covered)
+				}
+				mean, rates = mean+covered, rates+1
+			}
+		}
+		if mean /= float64(rates); mean < 0.93 || mean > 0.97 {
+			t.Errorf("n = %d: the nominal 95 %% interval covers %.4f on average", n, mean)
+		}
+	}
+}
+
+// pairedCoverage draws the discordant cases out of n, and A's out of those.
+func pairedCoverage(n int, discordant, share float64) float64 {
+	truth := discordant * (2*share - 1)
+	covered := 0.0
+	for d, pd := range binomial(n, discordant) {
+		if pd < 1e-9 {
+			continue
+		}
+		for a, pa := range binomial(d, share) {
+			if p := stats.NewPaired(a, d-a, n); p.Low <= truth && truth <= p.High {
+				covered += pd * pa
+			}
+		}
+	}
+	return covered
 }
 
 func TestComparePaired(t *testing.T) {
