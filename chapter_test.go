@@ -1,7 +1,6 @@
 package bbjtune_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,8 +15,6 @@ import (
 	"testing"
 
 	"bbjtune/bbj/check"
-	"bbjtune/bbj/compile"
-	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
 	_ "bbjtune/internal/cli" // the program that is run: a change of it makes go test run these tests again
 	"bbjtune/internal/recipe"
@@ -343,24 +340,11 @@ func TestChapterSuiteLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, one := range s.Cases {
-		if !judged(t, one, one.Reference).Task {
-			t.Errorf("the reference of %s does not pass", one.ID)
-		}
-		for _, w := range one.Wrong {
-			if score := judged(t, one, w.Answer); score.Compiles != (w.Check > 0) || score.Task {
-				t.Errorf("the wrong answer of %s: %+v", one.ID, score)
-			}
-		}
-	}
-}
-
-func judged(t *testing.T, c *suite.Case, text string) suite.Score {
-	t.Helper()
-	a := answer.Extract(text)
-	verdicts, err := check.Embedded{}.Compile(context.Background(), []compile.Source{{Name: c.ID, Text: []byte(a.Code)}})
+	findings, err := suite.Verify(t.Context(), check.Embedded{}, s.Questions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.Judge(text, a, verdicts[0])
+	for _, f := range findings {
+		t.Errorf("%s:%d: %s", f.File, f.Span.Start.Line, f.Message)
+	}
 }

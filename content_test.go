@@ -3,7 +3,6 @@ package bbjtune_test
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
 
 	"bbjtune/bbj/check"
@@ -70,10 +69,6 @@ func TestExamplesCoverTheField(t *testing.T) {
 	}
 }
 
-// nearest is how alike an example and an evaluation case may be at most. It is
-// stricter than the threshold at which the data builder leaves an example out.
-const nearest = 0.5
-
 // No evaluation case resembles an example, neither in its question nor in its
 // answer: what is measured was not trained on.
 func TestNoCaseResemblesAnExample(t *testing.T) {
@@ -84,10 +79,11 @@ func TestNoCaseResemblesAnExample(t *testing.T) {
 	for _, e := range loadExamples(t) {
 		prompt, answer := dataset.Conversation(e, 0)
 		for _, c := range s.Cases {
-			if j := near.Similarity(prompt, c.Prompt); j >= nearest {
+			texts := c.HeldOut()
+			if j := near.Similarity(prompt, texts[0]); j >= suite.Nearest {
 				t.Errorf("the prompt of %s and %s are alike (%.2f)", c.ID, e.Path, j)
 			}
-			if j := near.Similarity(answer, c.Reference); j >= nearest {
+			if j := near.Similarity(suite.Bare(answer), texts[1]); j >= suite.Nearest {
 				t.Errorf("the answers of %s and %s are alike (%.2f)", c.ID, e.Path, j)
 			}
 		}
@@ -101,8 +97,10 @@ func TestShippedContentBuilds(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := dataset.Input{Examples: loadExamples(t)}
-	for _, c := range s.Cases {
-		in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: c.Prompt}, dataset.HeldOut{Name: c.ID, Text: strings.Trim(c.Reference, "`\n")})
+	for _, c := range s.Questions() {
+		for _, text := range c.HeldOut() {
+			in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: text})
+		}
 	}
 	set, err := dataset.Build(context.Background(), check.Embedded{}, in, dataset.Options{Seed: 42, ValidShare: 0.1, Phrasings: 1, SystemPrompts: []string{"s"}})
 	if err != nil {

@@ -18,6 +18,8 @@ type Answer struct {
 	Code string
 	// Prose is the text around it.
 	Prose string
+	// Text is the whole answer, without reasoning and chat tokens.
+	Text string
 	// Fenced reports that the program stood in a code fence; otherwise the
 	// whole text was taken for it.
 	Fenced bool
@@ -52,11 +54,11 @@ func Extract(text string) Answer {
 	blocks, prose, closed := fences(text)
 	if len(blocks) == 0 {
 		if codeLine.MatchString(text) {
-			return Answer{Code: strings.Trim(text, "\n"), Closed: true}
+			return Answer{Code: strings.Trim(text, "\n"), Text: text, Closed: true}
 		}
-		return Answer{Prose: strings.TrimSpace(text), Closed: true}
+		return Answer{Prose: strings.TrimSpace(text), Text: text, Closed: true}
 	}
-	return Answer{Code: join(blocks), Prose: strings.TrimSpace(prose), Fenced: true, Closed: closed}
+	return Answer{Code: join(blocks), Prose: strings.TrimSpace(prose), Text: text, Fenced: true, Closed: closed}
 }
 
 // Marked returns the code of the fences of a text that say they are BBj.

@@ -176,8 +176,8 @@ func documented(code string) render.Rule {
 		}
 		return render.Rule{Code: k.Code, Name: k.Name, Title: k.Title, Help: help, Family: diag.Format, Severity: severity}
 	}
-	if code == suite.Format.Code {
-		return formatRule(suite.Format)
+	if r, ok := suite.Lookup(code); ok {
+		return formatRule(r)
 	}
 	return render.Rule{Code: code}
 }

@@ -226,11 +226,11 @@ func (a *app) reportCommand() *cobra.Command {
 report.json. All must be of one suite and one engine.`,
 		Args: args(1, -1, "one or more folders below runs/eval"),
 		RunE: func(_ *cobra.Command, list []string) error {
-			e, err := a.evaluation("report", suiteDir, nil, 1)
+			results, steps, err := readEvaluations(list)
 			if err != nil {
 				return err
 			}
-			results, steps, err := readEvaluations(list)
+			e, err := a.evaluation("report", suiteDir, results[0].Suite.Questions, nil, 1)
 			if err != nil {
 				return err
 			}

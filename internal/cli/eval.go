@@ -22,7 +22,7 @@ import (
 // evalFlags are the flags of eval for a model behind an endpoint.
 type evalFlags struct {
 	suite, url, model, keyEnv, label, notes, system string
-	maxTokens, samples, concurrency, seed           int
+	maxTokens, samples, concurrency, seed, cases    int
 	temperature                                     float64
 	again                                           bool
 	format                                          string
@@ -68,6 +68,7 @@ served under the same name.`,
 	fl.StringVar(&f.notes, "notes", "", "what the report says beside it")
 	fl.StringVar(&f.suite, "suite", "suites/bbj-core", "suite to evaluate on")
 	fl.StringVar(&f.system, "system", d.Data.SystemPrompts[0], "system prompt")
+	fl.IntVar(&f.cases, "cases", 0, "ask a fixed part of the suite with so many questions (0: all)")
 	fl.IntVar(&f.maxTokens, "max-tokens", d.Evaluate.MaxTokens, "longest answer in tokens")
 	fl.IntVar(&f.samples, "samples", 1, "answers a case")
 	fl.IntVar(&f.concurrency, "concurrency", d.Evaluate.Concurrency, "questions at the same time")
@@ -80,7 +81,7 @@ served under the same name.`,
 
 // onlyWithURL refuses the flags that a recipe has keys for.
 func onlyWithURL(cmd *cobra.Command) error {
-	for _, name := range []string{"model", "key-env", "label", "notes", "suite", "system", "max-tokens", "samples", "concurrency", "seed", "temperature", "again"} {
+	for _, name := range []string{"model", "key-env", "label", "notes", "suite", "cases", "system", "max-tokens", "samples", "concurrency", "seed", "temperature", "again"} {
 		if cmd.Flags().Changed(name) {
 			return fault.Newf("set it in the recipe", "--%s goes with --url, not with a recipe", name)
 		}
@@ -94,8 +95,8 @@ func (f evalFlags) validate() error {
 		return fault.New("--url is no http address", "for example http://127.0.0.1:11434/v1")
 	case u.User != nil || u.RawQuery != "":
 		return fault.New("--url holds a user name, a password or a query, which would be written into the results", "put the key into an environment variable and name it with --key-env")
-	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.temperature < 0:
-		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more, --temperature 0 or more", "see bbjtune eval --help")
+	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.temperature < 0 || f.cases < 0:
+		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more, --temperature and --cases 0 or more", "see bbjtune eval --help")
 	case f.samples > 1 && f.temperature == 0:
 		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
 	}
@@ -126,7 +127,7 @@ func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
 	if label == "" {
 		label = f.model
 	}
-	e, err := a.evaluation(slug(label), f.suite, check.Embedded{}, f.concurrency)
+	e, err := a.evaluation(slug(label), f.suite, f.cases, check.Embedded{}, f.concurrency)
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,11 @@ func (a *app) printResults(results []*eval.Result, steps []step, format string) 
 		return writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list})
 	}
 	for i, r := range results {
-		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n  %s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), steps[i].dir.Path)
+		facts := ""
+		if r.Metrics.Facts.N > 0 {
+			facts = ", facts " + report.Percent(r.Metrics.Facts)
+		}
+		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s%s\n  %s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), facts, steps[i].dir.Path)
 	}
 	return nil
 }

@@ -210,8 +210,10 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 		if err != nil {
 			return in, nil, err
 		}
-		for _, c := range s.Cases {
-			in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: c.Prompt}, dataset.HeldOut{Name: c.ID, Text: bare(c.Reference)})
+		for _, c := range s.Questions() {
+			for _, text := range c.HeldOut() {
+				in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: text})
+			}
 		}
 		if sources["hold out "+dir], err = runs.HashTree(p.recipe.Path(dir), nil); err != nil {
 			return in, nil, err
@@ -221,15 +223,7 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 }
 
 // bare is a reference answer without its fence lines.
-func bare(answer string) string {
-	var lines []string
-	for line := range strings.Lines(answer) {
-		if !strings.HasPrefix(strings.TrimSpace(line), "```") {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "")
-}
+func bare(answer string) string { return suite.Bare(answer) }
 
 func (p *pipeline) readExamples(in *dataset.Input, sources map[string]string, dir string) error {
 	list, findings, err := example.Load(p.recipe.Path(dir))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -187,5 +188,54 @@ func TestCompare(t *testing.T) {
 	}
 	if p := eval.Compare(s, a, b, eval.TaskAt1); p.N != 5 || p.OnlyA != 3 {
 		t.Errorf("task@1 %+v", p)
+	}
+}
+
+// A case with a gap is asked with its program, and the answer is judged inside it;
+// a question of fact counts for itself alone.
+func TestGapsAndFacts(t *testing.T) {
+	gap, err := suite.ParseCase("strings/gap.md", "gap", []byte("---\ntitle: x\ntype: completion\ngeneration: all\ndifficulty: basic\nchecks: [{order: [{verb: FOR}, {verb: PRINT}, {verb: NEXT}]}]\n---\n\n## Prompt\n\nFill it.\n\n"+
+		"## Prefix\n\n```bbj\nfor i=1 to 3\n```\n\n## Suffix\n\n```bbj\nnext i\n```\n\n## Reference\n\n```bbj\nprint i\n```\n\n## Wrong\n\nfails: check 1: no\n\n```bbj\nx=i\n```\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := suite.ParseFacts("strings.yaml", "facts", []byte("facts:\n- {id: a, question: 'How many?', generation: all, difficulty: basic, accept: '\\b7\\b', right: '7', wrong: '8', source: x}\n"+
+		"- {id: b, question: 'And then?', generation: all, difficulty: basic, accept: '\\b8\\b', right: '8', wrong: '7', source: x}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &suite.Suite{Cases: []*suite.Case{gap}, Facts: facts}
+	var shown sync.Map
+	m := model(func(q string) (llm.Reply, error) {
+		shown.Store(q, true)
+		if strings.Contains(q, suite.Gap) {
+			return reply("```bbj\nfor i = 1 to 3\n  print i\n```")
+		}
+		return reply("It is 7.")
+	})
+	samples, err := ask(t, s, m, filepath.Join(t.TempDir(), "j"))
+	if err != nil || len(samples) != 3 {
+		t.Fatalf("%d samples, %v", len(samples), err)
+	}
+	if _, ok := shown.Load(gap.Question()); !ok {
+		t.Error("the program with the gap was not shown")
+	}
+	r, err := eval.Score(t.Context(), s, check.Embedded{}, samples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Answers[0].Code; got != "for i=1 to 3\n  print i\nnext i" {
+		t.Errorf("judged was %q", got)
+	}
+	if x := r.Metrics; x.Compile.K != 1 || x.Compile.N != 1 || x.Task.K != 1 || x.Task.N != 1 || x.Facts.K != 1 || x.Facts.N != 2 || x.MeanTokens != 10 {
+		t.Errorf("metrics %+v", x)
+	}
+	for _, sl := range r.Slices {
+		if sl.Metrics.Task.N != 1 || sl.Metrics.Facts.N != 0 {
+			t.Errorf("slice %s %s counts facts: %+v", sl.By, sl.Value, sl.Metrics)
+		}
+	}
+	if p := eval.Compare(s, r, r, eval.TaskAt1); p.N != 1 {
+		t.Errorf("%d pairs, facts are none", p.N)
 	}
 }

@@ -48,6 +48,9 @@ type SuiteRef struct {
 	Name    string `json:"name"`
 	Version int    `json:"version"`
 	Hash    string `json:"hash"`
+	// Questions is how many were asked of a suite that was evaluated in part,
+	// else 0.
+	Questions int `json:"questions,omitempty"`
 }
 
 // EngineRef says which compiler judged.
@@ -57,11 +60,13 @@ type EngineRef struct {
 }
 
 // Metrics are the scores of a set of answers. compile@1 and clean@1 count the
-// cases that ask for a program, task@1 and the rest all cases.
+// cases that ask for a program, task@1 all cases, the rest all questions.
 type Metrics struct {
 	Compile stats.Proportion `json:"compile@1"`
 	Clean   stats.Proportion `json:"clean@1"`
 	Task    stats.Proportion `json:"task@1"`
+	// Facts counts the questions of fact, which nothing above does.
+	Facts stats.Proportion `json:"facts"`
 	// NoCode counts the answers without a program where one was asked for.
 	NoCode stats.Proportion `json:"no_code"`
 	// Unstopped counts the answers that the token limit ended.
@@ -87,6 +92,8 @@ type Fault struct {
 // Answer is one scored answer.
 type Answer struct {
 	Sample
+	// Code is the program that was judged: that of the answer, put into the
+	// case's gap where it has one.
 	Code  string      `json:"code"`
 	Score suite.Score `json:"score"`
 }
@@ -99,17 +106,18 @@ func Score(ctx context.Context, s *suite.Suite, engine compile.Engine, samples [
 		return nil, err
 	}
 	cases := map[string]*suite.Case{}
-	for _, c := range s.Cases {
+	for _, c := range s.Questions() {
 		cases[c.ID] = c
 	}
 	found := make([]answer.Answer, len(samples))
 	sources := make([]compile.Source, len(samples))
 	for i, sample := range samples {
-		if cases[sample.Case] == nil {
+		c := cases[sample.Case]
+		if c == nil {
 			return nil, fmt.Errorf("the answers are of another suite: it has no case %q", sample.Case)
 		}
 		found[i] = answer.Extract(sample.Text)
-		sources[i] = compile.Source{Name: sample.Case, Text: []byte(found[i].Code)}
+		sources[i] = compile.Source{Name: sample.Case, Text: []byte(c.Program(found[i].Code))}
 	}
 	verdicts, err := engine.Compile(ctx, sources)
 	if err != nil {
@@ -118,7 +126,7 @@ func Score(ctx context.Context, s *suite.Suite, engine compile.Engine, samples [
 	r := &Result{Version: ResultVersion, Engine: EngineRef{engine.Name(), version}, Extract: answer.Version}
 	for i, sample := range samples {
 		c := cases[sample.Case]
-		r.Answers = append(r.Answers, Answer{sample, found[i].Code, c.Judge(sample.Text, found[i], verdicts[i])})
+		r.Answers = append(r.Answers, Answer{sample, string(sources[i].Text), c.Judge(found[i], verdicts[i])})
 	}
 	r.Metrics = measure(cases, r.Answers)
 	r.Slices = slicesOf(cases, r.Answers)
@@ -127,21 +135,26 @@ func Score(ctx context.Context, s *suite.Suite, engine compile.Engine, samples [
 }
 
 func measure(cases map[string]*suite.Case, answers []Answer) Metrics {
-	var programs, compiles, clean, task, noCode, unstopped, tokens int
+	var programs, compiles, clean, task, noCode, facts, right, unstopped, tokens int
 	for _, a := range answers {
+		if cases[a.Case].Type == suite.Fact {
+			facts++
+			right += one(a.Score.Task)
+		} else {
+			task += one(a.Score.Task)
+		}
 		if cases[a.Case].WantsCode() {
 			programs++
 			compiles += one(a.Score.Compiles)
 			clean += one(a.Score.Clean)
 			noCode += one(!a.Score.HasCode)
 		}
-		task += one(a.Score.Task)
 		unstopped += one(!a.Stopped)
 		tokens += a.Tokens
 	}
 	return Metrics{
 		Compile: stats.NewProportion(compiles, programs), Clean: stats.NewProportion(clean, programs),
-		Task: stats.NewProportion(task, len(answers)), NoCode: stats.NewProportion(noCode, programs),
+		Task: stats.NewProportion(task, len(answers)-facts), NoCode: stats.NewProportion(noCode, programs), Facts: stats.NewProportion(right, facts),
 		Unstopped: stats.NewProportion(unstopped, len(answers)), MeanTokens: float64(tokens) / float64(max(1, len(answers))),
 	}
 }
@@ -168,6 +181,9 @@ func slicesOf(cases map[string]*suite.Case, answers []Answer) []Slice {
 		groups := map[string][]Answer{}
 		var order []string
 		for _, a := range answers {
+			if cases[a.Case].Type == suite.Fact {
+				continue
+			}
 			v := p.of(cases[a.Case])
 			if groups[v] == nil {
 				order = append(order, v)
@@ -217,7 +233,7 @@ const (
 )
 
 // Compare pairs the answers of a and b on the same cases. compile@1 looks at
-// the cases that ask for a program.
+// the cases that ask for a program, and no metric at facts.
 func Compare(s *suite.Suite, a, b *Result, m Metric) stats.Paired {
 	wants := map[string]bool{}
 	for _, c := range s.Cases {

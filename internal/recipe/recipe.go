@@ -167,6 +167,9 @@ type Stage struct {
 // Evaluate says how the result is judged.
 type Evaluate struct {
 	Suite string `yaml:"suite" json:"suite"`
+	// Cases bounds how many questions of the suite are asked, a fixed part with
+	// the same shares of every type and generation; 0 asks all.
+	Cases int `yaml:"cases" json:"cases,omitempty"`
 	// FewShot is the number of examples in the prompt of the control, an
 	// untuned model that is shown how; 0 leaves the control out.
 	FewShot     int     `yaml:"few_shot" json:"few_shot"`
@@ -308,6 +311,7 @@ func (r *Recipe) validate() error {
 		inRange("lora.dropout", r.Lora.Dropout, 0, 0.9),
 		r.Stage1.validate("stage1"),
 		r.Stage2.validate("stage2"),
+		inRange("evaluate.cases", float64(r.Evaluate.Cases), 0, 1e6),
 		inRange("evaluate.few_shot", float64(r.Evaluate.FewShot), 0, 16),
 		inRange("evaluate.samples", float64(r.Evaluate.Samples), 1, 100),
 		inRange("evaluate.max_tokens", float64(r.Evaluate.MaxTokens), 16, 32768),

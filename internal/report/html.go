@@ -58,7 +58,7 @@ type lineView struct {
 
 func (r *Report) cases() []caseView {
 	var list []caseView
-	for _, c := range r.Suite.Cases {
+	for _, c := range r.Suite.Questions() {
 		v := caseView{Case: c}
 		for _, m := range r.Models {
 			for _, a := range m.Answers {

@@ -80,6 +80,9 @@ type Point struct {
 func New(title string, date time.Time, s *suite.Suite, models []*eval.Result, main int) (*Report, error) {
 	r := &Report{Version: Version, Title: title, Date: date, Models: models, Suite: s}
 	for i, m := range models {
+		if n, of := m.Suite.Questions, models[main].Suite.Questions; n != of && m.Suite.Hash == models[main].Suite.Hash {
+			return nil, fault.Newf("evaluate both on the same part, and compare those", "%s was asked another part of the suite than %s (%s, not %s)", m.Model, models[main].Model, part(n), part(of))
+		}
 		if m.Suite.Hash != models[main].Suite.Hash {
 			return nil, fmt.Errorf("%s was evaluated on another suite (%s version %d) than %s", m.Model, m.Suite.Name, m.Suite.Version, models[main].Model)
 		}
@@ -100,6 +103,14 @@ func New(title string, date time.Time, s *suite.Suite, models []*eval.Result, ma
 		}
 	}
 	return r, nil
+}
+
+// part says how much of a suite was asked.
+func part(questions int) string {
+	if questions == 0 {
+		return "all of it"
+	}
+	return fmt.Sprintf("%d questions", questions)
 }
 
 // difference names, as the flag of eval, what two models were asked with that is
@@ -181,10 +192,10 @@ func (r *Report) Markdown(w io.Writer) error {
 		fmt.Fprintf(&b, "| %s | %s | – | %s | %s |\n", cell(m.Model), Percent(m.Metrics.Compile), m.Date.Format(time.DateOnly), cell(m.Notes))
 	}
 	b.WriteString("\n" + intervalNote + "\n\n## Compiling is not yet being right\n\n" + taskNote + "\n\n")
-	b.WriteString("| Model | compile@1 | clean@1 | task@1 | no program | not stopped | tokens an answer |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| Model | compile@1 | clean@1 | task@1 | facts | no program | not stopped | tokens an answer |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, m := range r.Models {
 		x := m.Metrics
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %d | %.0f |\n", cell(m.Model), Percent(x.Compile), Percent(x.Clean), Percent(x.Task), x.NoCode.K, x.Unstopped.K, x.MeanTokens)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d | %d | %.0f |\n", cell(m.Model), Percent(x.Compile), Percent(x.Clean), Percent(x.Task), share(x.Facts), x.NoCode.K, x.Unstopped.K, x.MeanTokens)
 	}
 	r.markdownComparisons(&b)
 	r.markdownTraining(&b)
@@ -200,7 +211,7 @@ func (r *Report) Markdown(w io.Writer) error {
 
 const (
 	intervalNote = "Brackets hold 95 % Wilson intervals. Qualitative is what people said of the answers in a blinded review. A dash stands where nothing was run."
-	taskNote     = "compile@1 counts the answers whose program compiles at the first attempt. It is a floor: code that does not compile is wrong for certain, and code that compiles may still do something else. task@1 counts the answers that compile and also show what was asked for, clean@1 those that compile and name nothing that does not exist. A case that asks for an explanation has no program to compile and counts for task@1 alone. Not stopped are the answers that were cut at the longest length allowed, often in the middle of a program."
+	taskNote     = "compile@1 counts the answers whose program compiles at the first attempt. It is a floor: code that does not compile is wrong for certain, and code that compiles may still do something else. task@1 counts the answers that compile and also show what was asked for, clean@1 those that compile and name nothing that does not exist. A case that asks for an explanation has no program to compile and counts for task@1 alone. facts are the questions of fact answered right; no other rate counts them. Not stopped are the answers that were cut at the longest length allowed, often in the middle of a program."
 	pairedNote   = "The same cases, one by one: the difference in percentage points with its 95 % interval, how many cases only one of the two solved, and the probability of such a split if both were equally good (exact McNemar test)."
 )
 
@@ -267,10 +278,25 @@ func (r *Report) markdownFaults(b *strings.Builder) {
 // faultsShown is how many kinds of fault a model's list shows.
 const faultsShown = 6
 
+// Asked says how many cases and facts were asked, and whether those were all.
+func (r *Report) Asked() string {
+	text := fmt.Sprintf("%d cases", len(r.Suite.Cases))
+	if len(r.Suite.Cases) == 1 {
+		text = "1 case"
+	}
+	if n := len(r.Suite.Facts); n > 0 {
+		text += fmt.Sprintf(", %d questions of fact", n)
+	}
+	if r.Models[0].Suite.Questions > 0 {
+		text += ": a fixed part of the suite with the same shares of types and generations"
+	}
+	return text
+}
+
 func (r *Report) markdownConditions(b *strings.Builder) {
 	m := r.Models[0]
-	fmt.Fprintf(b, "\n## Conditions\n\nSuite %s version %d (%d cases, sha256 %.12s). Compiler: %s %s. Extractor version %d. Temperature %g, at most %d tokens, %d sample a case, seed %d.\n",
-		m.Suite.Name, m.Suite.Version, len(r.Suite.Cases), m.Suite.Hash, m.Engine.Name, m.Engine.Version, m.Extract,
+	fmt.Fprintf(b, "\n## Conditions\n\nSuite %s version %d (%s, sha256 %.12s). Compiler: %s %s. Extractor version %d. Temperature %g, at most %d tokens, %d sample a case, seed %d.\n",
+		m.Suite.Name, m.Suite.Version, r.Asked(), m.Suite.Hash, m.Engine.Name, m.Engine.Version, m.Extract,
 		m.Options.Temperature, m.Options.MaxTokens, m.Options.Samples, m.Options.Seed)
 	for _, m := range r.Models {
 		fmt.Fprintf(b, "\n- %s: %s", cell(m.Model), m.Identity)
