@@ -41,8 +41,12 @@ func callbacksLead(p *syntax.Program) bool {
 func (t targets) registers(n syntax.Node) (registers, leads bool) {
 	switch n := n.(type) {
 	case *syntax.CallExpr:
-		if _, name, ok := n.Method(); ok && strings.EqualFold(name.Name, "setCallback") && len(n.Args) >= 2 {
+		_, name, ok := n.Method()
+		switch {
+		case ok && strings.EqualFold(name.Name, "setCallback") && len(n.Args) >= 2:
 			return true, t.leads(n.Args)
+		case ok && strings.EqualFold(name.Name, "createTimer") && len(n.Args) >= 3:
+			return true, t.leads(n.Args[1:]) // the name of the timer stands first
 		}
 	case *syntax.VerbStmt:
 		if n.Word == syntax.CALLBACK && len(n.Chan) >= 2 {
