@@ -96,7 +96,7 @@ func (c *Check) at(n syntax.Node) bool {
 			return matches(c.Function, name.Name) && c.has(n.Args)
 		}
 	case *syntax.NewExpr:
-		return matchesType(c.New, n.Type) && c.has(n.Args)
+		return (wanted(c.New, n.Type.Name) || matchesType(c.New, n.Type)) && c.has(n.Args)
 	case *syntax.Option:
 		return matches(c.Option, n.Name.Name)
 	case *syntax.Ident:
@@ -134,10 +134,10 @@ func (c *Check) atStatement(n syntax.Node) bool {
 	case *syntax.ClassDecl:
 		return c.atClass(s)
 	case *syntax.MethodDecl:
-		return matches(c.Method, s.Name.Name) && c.shaped(s.Visibility, s.Static) &&
+		return wanted(c.Method, s.Name.Name) && c.shaped(s.Visibility, s.Static) &&
 			(c.Parameters == nil || *c.Parameters == len(s.Params)) && (c.Returns == nil || matchesType(c.Returns, s.Type))
 	case *syntax.FieldDecl:
-		return matches(c.Field, bare(s.Name.Name)) && c.shaped(s.Visibility, s.Static)
+		return wanted(c.Field, bare(s.Name.Name)) && c.shaped(s.Visibility, s.Static)
 	case *syntax.OnStmt:
 		return matches(c.Verb, s.Jump.String())
 	}
@@ -149,7 +149,7 @@ func (c *Check) atClass(s *syntax.ClassDecl) bool {
 	if s.Interface && c.Interface != nil {
 		words = c.Interface
 	}
-	return words != nil && (words[0] == "*" || matches(words, s.Name.Name)) && c.shaped(s.Visibility, s.Static) ||
+	return wanted(words, s.Name.Name) && c.shaped(s.Visibility, s.Static) ||
 		anyType(c.Extends, s.Extends) || anyType(c.Implements, s.Implements)
 }
 
@@ -174,6 +174,11 @@ func (c *Check) hasOption(s syntax.Stmt) bool {
 		o, ok := x.(*syntax.Option)
 		return ok && matches(c.With, o.Name.Name)
 	})
+}
+
+// wanted is matches for what a program declares, where * stands for any name.
+func wanted(words Words, name string) bool {
+	return matches(words, name) || len(words) > 0 && words[0] == "*"
 }
 
 func matches(words Words, name string) bool {
