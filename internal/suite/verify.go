@@ -44,12 +44,15 @@ func Verify(ctx context.Context, engine compile.Engine, list []*Case) ([]diag.Di
 	return findings, nil
 }
 
-// recorded are the answers that a case records, and an empty one: the reference,
-// more that are right, the wrong ones.
+// recorded are the answers that a case records, and one that says nothing: the
+// reference, more that are right, the wrong ones.
 func (c *Case) recorded() []string {
 	list := append([]string{c.Reference}, c.Right...)
 	for _, w := range c.Wrong {
 		list = append(list, w.Answer)
+	}
+	if c.Type == Fact {
+		return append(list, "")
 	}
 	return append(list, "```bbj\nrem\n```")
 }
@@ -72,7 +75,7 @@ func (c *Case) verify(scores []Score) (findings []diag.Diagnostic) {
 		}
 	}
 	if scores[len(scores)-1].Task {
-		findings = append(findings, c.At(WrongAnswer, 1, "an empty program passes"))
+		findings = append(findings, c.At(WrongAnswer, 1, "an answer that says nothing passes"))
 	}
 	return findings
 }
