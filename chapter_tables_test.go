@@ -190,6 +190,7 @@ var metricWords = map[string]string{
 	"compile@1":   "answers whose program compiles at the first attempt / cases that ask for a program",
 	"clean@1":     "answers whose program compiles and names nothing that the check knows not to exist / the same cases",
 	"task@1":      "answers that compile and pass every check of the case / all cases",
+	"facts":       "questions of fact answered right / all of them; no other rate counts them",
 	"no_code":     "answers without a program where one was asked for; they count as failures",
 	"unstopped":   "answers that the limit of tokens ended",
 	"mean_tokens": "tokens of an answer on average",

@@ -180,8 +180,13 @@ func trainedOn(s *suite.Suite, folder string) (findings []diag.Diagnostic, err e
 // writeCoverage shows how many cases there are of each kind.
 func writeCoverage(w io.Writer, s *suite.Suite) {
 	var b strings.Builder
+	fmt.Fprintf(&b, "%-24s", "")
+	for _, kind := range example.Types() {
+		fmt.Fprintf(&b, "%15s", kind)
+	}
+	fmt.Fprintf(&b, "%7s\n", "all")
 	line := func(name string, has func(*suite.Case) bool) {
-		fmt.Fprintf(&b, "%-14s", progress.Printable(name))
+		fmt.Fprintf(&b, "%-24s", progress.Printable(name))
 		total := 0
 		for _, kind := range example.Types() {
 			n := 0
@@ -195,35 +200,29 @@ func writeCoverage(w io.Writer, s *suite.Suite) {
 		}
 		fmt.Fprintf(&b, "%7d\n", total)
 	}
-	fmt.Fprintf(&b, "%-14s", "")
-	for _, kind := range example.Types() {
-		fmt.Fprintf(&b, "%15s", kind)
-	}
-	fmt.Fprintf(&b, "%7s\n", "all")
 	for _, g := range append(generation.Known(), generation.All) {
-		line(string(g), func(c *suite.Case) bool { return c.Generation == g })
+		line("generation "+string(g), func(c *suite.Case) bool { return c.Generation == g })
 	}
 	for _, d := range example.Difficulties() {
-		line(d, func(c *suite.Case) bool { return c.Difficulty == d })
+		line("difficulty "+d, func(c *suite.Case) bool { return c.Difficulty == d })
 	}
 	for _, topic := range topicsOf(s) {
-		line(topic, func(c *suite.Case) bool { return c.Topic == topic })
+		line("topic "+topic, func(c *suite.Case) bool { return c.Topic == topic })
 	}
 	line("with a gap", func(c *suite.Case) bool { return c.Prefix+c.Suffix != "" })
 	line("for review", func(c *suite.Case) bool { return c.Review })
 	line("cases", func(*suite.Case) bool { return true })
-	fmt.Fprintf(&b, "%-14s%67d\n", "facts", len(s.Facts))
+	fmt.Fprintf(&b, "%-24s%67d\n", "facts", len(s.Facts))
 	io.WriteString(w, b.String())
 }
 
-// topicsOf lists the folders of the cases, those of the training examples first.
-func topicsOf(s *suite.Suite) []string {
-	var own []string
+// topicsOf lists the folders that hold cases.
+func topicsOf(s *suite.Suite) (list []string) {
 	for _, c := range s.Cases {
-		if !slices.Contains(own, c.Topic) && !slices.Contains(example.Topics(), c.Topic) {
-			own = append(own, c.Topic)
+		if !slices.Contains(list, c.Topic) {
+			list = append(list, c.Topic)
 		}
 	}
-	slices.Sort(own)
-	return append(example.Topics(), own...)
+	slices.Sort(list)
+	return list
 }
