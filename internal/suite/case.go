@@ -72,15 +72,14 @@ func (c *Case) readSections(doc *markdown.Document) error {
 	if c.Reference = reference.Text; c.Reference == "" {
 		return fmt.Errorf("section \"## Reference\" is missing or empty")
 	}
+	if err := c.readRight(doc); err != nil {
+		return err
+	}
 	wrong, ok := doc.Section("Wrong")
 	if !ok {
 		return fmt.Errorf("section \"## Wrong\" is missing")
 	}
-	parts := wrong.Subsections
-	if len(parts) == 0 {
-		parts = []markdown.Section{wrong}
-	}
-	for _, p := range parts {
+	for _, p := range parts(wrong) {
 		w, err := c.readWrong(p)
 		if err != nil {
 			return fmt.Errorf("line %d: %w", p.Line, err)
@@ -110,6 +109,29 @@ func (c *Case) readPlace(doc *markdown.Document) error {
 		return fmt.Errorf("only a completion has a prefix or a suffix")
 	}
 	return nil
+}
+
+// readRight reads more right answers, which say the same in other words.
+func (c *Case) readRight(doc *markdown.Document) error {
+	s, ok := doc.Section("Right")
+	if !ok {
+		return nil
+	}
+	for _, p := range parts(s) {
+		if p.Text == "" {
+			return fmt.Errorf("line %d: the right answer itself is missing", p.Line)
+		}
+		c.Right = append(c.Right, p.Text)
+	}
+	return nil
+}
+
+// parts are the subsections of a section, or the section itself.
+func parts(s markdown.Section) []markdown.Section {
+	if len(s.Subsections) > 0 {
+		return s.Subsections
+	}
+	return []markdown.Section{s}
 }
 
 var failsLine = regexp.MustCompile(`(?i)^\s*fails:\s*(compile|api|check\s+(\d+))\b[\s:.,;-]*`)

@@ -75,6 +75,23 @@ func FuzzParseFacts(f *testing.F) {
 	})
 }
 
+// A case may record more right answers; each must pass.
+func TestRightAnswers(t *testing.T) {
+	const text = "---\ntitle: x\ntype: comprehension\ngeneration: all\ndifficulty: basic\nchecks: [{prose: 'seven|7'}]\n---\n\n## Prompt\n\nHow many?\n\n## Reference\n\nSeven.\n\n" +
+		"## Right\n\n### A figure\n\nIt is 7.\n\n### In German\n\nSieben.\n\n## Wrong\n\nfails: check 1: no\n\nEight.\n"
+	c, err := suite.ParseCase("oop/x.md", "x.md", []byte(text))
+	if err != nil || len(c.Right) != 2 {
+		t.Fatalf("%q, %v", c.Right, err)
+	}
+	findings, err := suite.Verify(t.Context(), check.Embedded{}, []*suite.Case{c})
+	if err != nil || len(findings) != 1 || findings[0].Message != `right answer 2 ("Sieben.") fails check 1 (text matching seven|7)` {
+		t.Errorf("found %v, %v", findings, err)
+	}
+	if _, err := suite.ParseCase("oop/x.md", "x.md", []byte(strings.Replace(text, "Sieben.\n", "", 1))); err == nil || err.Error() != "x.md: line 21: the right answer itself is missing" {
+		t.Errorf("an empty right answer: %v", err)
+	}
+}
+
 // write makes a suite of a case and a fact.
 func write(t *testing.T, head string) string {
 	t.Helper()

@@ -24,7 +24,7 @@ import (
 )
 
 // FormatVersion is the newest version of the format that can be read. Version 1
-// had neither prefixes nor facts.
+// had neither prefixes nor facts, and one right answer a case.
 const FormatVersion = 2
 
 // Suite is a folder of cases and facts.
@@ -76,7 +76,7 @@ type Case struct {
 	// answer fills; both are "" where it writes the whole.
 	Prefix, Suffix string
 	Reference      string
-	// Right are more answers that pass, which only facts have.
+	// Right are more answers that pass.
 	Right []string
 	Wrong []Wrong
 	// Line is where the reference stands in the file.
@@ -124,7 +124,6 @@ func Read(dir string) (*Suite, []Broken, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var broken []Broken
 	cases, err := walk(dir, "cases", ".md", func(rel, name string, text []byte) error {
 		c, err := ParseCase(rel, name, text)
 		if err == nil {
@@ -146,10 +145,10 @@ func Read(dir string) (*Suite, []Broken, error) {
 		s.Facts = append(s.Facts, list...)
 		return err
 	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return nil, nil, err
 	}
-	broken = append(cases, facts...)
+	broken := append(cases, facts...)
 	if len(s.Questions()) == 0 && len(broken) == 0 {
 		return nil, nil, fault.Newf("suites/FORMAT.md says what a case looks like", "%s holds no case", filepath.Join(dir, "cases"))
 	}
@@ -174,8 +173,8 @@ func readHead(dir string) (*Suite, error) {
 
 // admits reports a case that the suite's format does not have yet.
 func (s *Suite) admits(c *Case, name string) error {
-	if c.Prefix+c.Suffix != "" && s.Format < 2 {
-		return fault.Newf("write format: 2 into suite.yaml", "%s: sections \"## Prefix\" and \"## Suffix\" belong to format 2", name)
+	if (c.Prefix+c.Suffix != "" || len(c.Right) > 0) && s.Format < 2 {
+		return fault.Newf("write format: 2 into suite.yaml", "%s: sections \"## Prefix\", \"## Suffix\" and \"## Right\" belong to format 2", name)
 	}
 	return nil
 }
@@ -184,6 +183,9 @@ func (s *Suite) admits(c *Case, name string) error {
 // returns those that it refuses.
 func walk(dir, folder, ending string, read func(rel, name string, text []byte) error) (broken []Broken, err error) {
 	root := filepath.Join(dir, folder)
+	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // a suite may have either of the folders
+	}
 	// Over a DirFS, so that a folder that is a link is followed.
 	err = fs.WalkDir(os.DirFS(root), ".", func(rel string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(rel, ending) {

@@ -64,7 +64,7 @@ func (c *Case) verify(scores []Score) (findings []diag.Diagnostic) {
 		if why := c.whyWrong(s); why != "" {
 			what := "the reference"
 			if i > 0 {
-				what = fmt.Sprintf("the right answer %q", c.Right[i-1])
+				what = fmt.Sprintf("right answer %d (%q)", i, beginning(c.Right[i-1]))
 			}
 			findings = append(findings, c.At(Reference, c.Line, what+" "+why))
 		}
@@ -78,6 +78,14 @@ func (c *Case) verify(scores []Score) (findings []diag.Diagnostic) {
 		findings = append(findings, c.At(WrongAnswer, 1, "an answer that says nothing passes"))
 	}
 	return findings
+}
+
+// beginning is the first part of a text.
+func beginning(text string) string {
+	if runes := []rune(text); len(runes) > 40 {
+		return string(runes[:40]) + "…"
+	}
+	return text
 }
 
 // whyWrong says why an answer that ought to be right is not, or nothing.
