@@ -87,7 +87,7 @@ func TestRightAnswers(t *testing.T) {
 	if err != nil || len(findings) != 1 || findings[0].Message != `right answer 2 ("Sieben.") fails check 1 (text matching seven|7)` {
 		t.Errorf("found %v, %v", findings, err)
 	}
-	if _, err := suite.ParseCase("oop/x.md", "x.md", []byte(strings.Replace(text, "Sieben.\n", "", 1))); err == nil || err.Error() != "x.md: line 21: the right answer itself is missing" {
+	if _, err := suite.ParseCase("oop/x.md", "x.md", []byte(strings.Replace(text, "Sieben.\n", "", 1))); err == nil || err.Error() != "x.md: line 23: the right answer itself is missing" {
 		t.Errorf("an empty right answer: %v", err)
 	}
 }
@@ -215,5 +215,17 @@ func TestSubset(t *testing.T) {
 		if got := len(s.Subset(n).Questions()); got != n {
 			t.Errorf("%d of %d questions", got, n)
 		}
+	}
+}
+
+// The question itself is no answer to it.
+func TestAFactIsNotAnsweredByItsQuestion(t *testing.T) {
+	list, err := suite.ParseFacts("strings.yaml", "f.yaml", []byte(strings.Replace(facts, "CHR$(65) give", "CHR$(65) or 'A' give", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings, err := suite.Verify(t.Context(), check.Embedded{}, list)
+	if err != nil || len(findings) != 1 || !strings.HasPrefix(findings[0].Message, "an answer that says nothing passes") {
+		t.Errorf("found %v, %v", findings, err)
 	}
 }

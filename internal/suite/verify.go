@@ -44,17 +44,23 @@ func Verify(ctx context.Context, engine compile.Engine, list []*Case) ([]diag.Di
 	return findings, nil
 }
 
-// recorded are the answers that a case records, and one that says nothing: the
-// reference, more that are right, the wrong ones.
+// recorded are the answers that a case records, the reference, more that are right,
+// the wrong ones, and then those that say nothing.
 func (c *Case) recorded() []string {
 	list := append([]string{c.Reference}, c.Right...)
 	for _, w := range c.Wrong {
 		list = append(list, w.Answer)
 	}
+	return append(list, c.idle()...)
+}
+
+// idle are answers that say nothing, and pass no check that is worth its name: to a
+// question of fact, also the question itself.
+func (c *Case) idle() []string {
 	if c.Type == Fact {
-		return append(list, "")
+		return []string{"", c.Prompt}
 	}
-	return append(list, "```bbj\nrem\n```")
+	return []string{"```bbj\nrem\n```"}
 }
 
 // verify compares the scores of the recorded answers with what they ought to be.
@@ -74,8 +80,10 @@ func (c *Case) verify(scores []Score) (findings []diag.Diagnostic) {
 			findings = append(findings, c.At(WrongAnswer, w.Line, "the wrong answer "+why))
 		}
 	}
-	if scores[len(scores)-1].Task {
-		findings = append(findings, c.At(WrongAnswer, 1, "an answer that says nothing passes"))
+	for i, s := range scores[rights+len(c.Wrong):] {
+		if s.Task {
+			findings = append(findings, c.At(WrongAnswer, c.Line, fmt.Sprintf("an answer that says nothing passes: %q", beginning(c.idle()[i]))))
+		}
 	}
 	return findings
 }
