@@ -303,3 +303,47 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestOwner(t *testing.T) {
+	for _, test := range []struct{ class, method, want string }{
+		{"BBjWindow", "addButton", "BBjWindow"},
+		{"BBjTopLevelWindow", "addButton", "BBjWindow"},
+		{"BBjButton", "setText", "BBjControl"},
+		{"BBjGroupBox", "setText", "BBjGroupBox"},
+	} {
+		m, ok := class(t, test.class).Method(test.method)
+		if !ok {
+			t.Fatalf("%s has no %s", test.class, test.method)
+		}
+		if c, ok := m.Owner(); !ok || c.Name != test.want {
+			t.Errorf("%s.%s is of %v, want %s", test.class, test.method, c, test.want)
+		}
+	}
+}
+
+// The names are those of the facts, each found again.
+func TestNamesAreComplete(t *testing.T) {
+	verbs := api.VerbNames()
+	if !slices.IsSorted(verbs) || !slices.Contains(verbs, "PRINT") {
+		t.Errorf("verbs: %v", verbs)
+	}
+	for _, name := range verbs {
+		if _, ok := api.LookupVerb(name); !ok {
+			t.Errorf("%s is no verb", name)
+		}
+	}
+	declared := 0
+	for c := range api.Classes() {
+		for name := range c.Declares() {
+			declared++
+			m, ok := c.Method(name)
+			owner, certain := m.Owner()
+			if !ok || !certain || owner != c || !slices.Contains(slices.Collect(api.Declaring(name)), c) {
+				t.Errorf("%s.%s is of %v", c.Name, name, owner)
+			}
+		}
+	}
+	if declared < 3000 {
+		t.Errorf("%d methods", declared)
+	}
+}

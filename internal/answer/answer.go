@@ -62,11 +62,18 @@ func Extract(text string) Answer {
 }
 
 // Marked returns the code of the fences of a text that say they are BBj.
-func Marked(text string) []string {
+func Marked(text string) []string { return fenced(text, isBBj) }
+
+// Unmarked returns the code of the fences of a text that name no language.
+func Unmarked(text string) []string {
+	return fenced(text, func(lang string) bool { return lang == "" })
+}
+
+func fenced(text string, wanted func(lang string) bool) []string {
 	blocks, _, _ := fences(strings.ReplaceAll(text, "\r\n", "\n"))
 	var list []string
 	for _, b := range blocks {
-		if isBBj(b.lang) {
+		if wanted(b.lang) {
 			list = append(list, b.code)
 		}
 	}

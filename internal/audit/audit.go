@@ -1,32 +1,28 @@
 // Package audit looks for what is wrong with a set of ChatML rows before it is
 // trained on: rows that cannot be read, repetitions and contradictions, code
 // that does not compile or stands in no fence, secrets, and rows that evaluation
-// is measured with. It changes nothing.
+// is measured with. It changes nothing. Of a row it keeps what comparing it with
+// the others needs, and not its text, so that a file may be larger than memory.
 //
 // It must not know files, recipes or how its report is shown.
 package audit
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"runtime"
-	"slices"
-	"sync"
 
 	"bbjtune/bbj/compile"
 	"bbjtune/internal/near"
+	"bbjtune/internal/stream"
 )
 
 // Options say what the rows are held against.
 type Options struct {
 	// Tokens counts the tokens of a text, and MaxTokens is the length that is
 	// trained on; without both, nothing is said of truncation.
-	Tokens    func(string) int
+	Tokens func(line int, text string) int
+	// CountedBy says what counts them, for the report.
+	CountedBy string
 	MaxTokens int
 	// HeldOut are the texts of evaluation cases.
 	HeldOut []HeldOut
@@ -40,193 +36,157 @@ type auditor struct {
 	held    *Held
 }
 
-// batchSize is how many lines a worker takes at once.
-const batchSize = 256
-
 // BOM may stand before the first line of a file.
-const BOM = "\ufeff"
-
-// maxLine is the longest line that is read, in bytes: a longer one is no row.
-const maxLine = 16 << 20
+const BOM = stream.BOM
 
 // Audit reads a JSONL file and reports on its rows. The report does not depend on
 // the number of cores.
 func Audit(ctx context.Context, engine compile.Engine, file io.Reader, o Options) (*Report, error) {
 	a := &auditor{options: o, engine: engine, held: NewHeld(o.HeldOut)}
-	rows, err := a.rows(ctx, file)
+	s := newSet(o)
+	err := stream.Lines(ctx, file, o.Progress, func(lines []stream.Line) ([]row, error) { return a.work(ctx, lines) }, s.take)
 	if err != nil {
 		return nil, err
 	}
-	compareRows(rows)
-	return summarize(rows), nil
+	s.compare()
+	return s.report(), nil
 }
 
-type line struct {
-	number int
-	text   []byte
-}
-
-type batch struct {
-	index int
-	lines []line
-	rows  []row
-}
-
-// rows looks at every line that is not blank, on all cores, and keeps the order.
-func (a *auditor) rows(ctx context.Context, file io.Reader) ([]row, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	todo, done := make(chan batch), make(chan batch)
-	go func() {
-		defer close(todo)
-		if err := a.read(ctx, file, todo); err != nil {
-			cancel(err)
-		}
-	}()
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for b := range todo {
-				if err := a.work(ctx, &b); err != nil {
-					cancel(err)
-				}
-				done <- b
-			}
-		})
+// work looks at a batch of lines and compiles all of their code at once.
+func (a *auditor) work(ctx context.Context, lines []stream.Line) ([]row, error) {
+	var sources []compile.Source
+	rows := make([]row, 0, len(lines))
+	for _, l := range lines {
+		r := a.look(l)
+		sources = append(sources, r.code...)
+		rows = append(rows, r)
 	}
-	go func() {
-		workers.Wait()
-		close(done)
-	}()
-	var batches []batch
-	for b := range done {
-		batches = append(batches, b)
-	}
-	if err := context.Cause(ctx); err != nil {
+	verdicts, err := Judge(ctx, a.engine, sources)
+	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(batches, func(x, y batch) int { return cmp.Compare(x.index, y.index) })
-	var rows []row
-	for _, b := range batches {
-		rows = append(rows, b.rows...)
+	for i := range rows {
+		n := len(rows[i].code)
+		rows[i].judge(verdicts[:n])
+		verdicts = verdicts[n:]
 	}
 	return rows, nil
 }
 
-// read cuts the file into batches of lines.
-func (a *auditor) read(ctx context.Context, file io.Reader, todo chan<- batch) error {
-	scanner := bufio.NewScanner(file)
-	scanner.Buffer(make([]byte, 1<<16), maxLine)
-	b := batch{}
-	send := func() error {
-		select {
-		case todo <- b:
-			b = batch{index: b.index + 1}
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	var read int64
-	number := 0
-	for scanner.Scan() {
-		number++
-		read += int64(len(scanner.Bytes())) + 1
-		text := scanner.Bytes()
-		if number == 1 {
-			text = bytes.TrimPrefix(text, []byte(BOM))
-		}
-		if len(bytes.TrimSpace(text)) == 0 {
-			continue
-		}
-		b.lines = append(b.lines, line{number, bytes.Clone(text)})
-		if len(b.lines) == batchSize {
-			if a.options.Progress != nil {
-				a.options.Progress(read)
-			}
-			if err := send(); err != nil {
-				return err
-			}
-		}
-	}
-	if err := scanner.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return fmt.Errorf("line %d is longer than %d MB", number+1, maxLine>>20)
-	} else if err != nil {
-		return err
-	}
-	return send()
+// fact is what is kept of a row.
+type fact struct {
+	offset int64 // where its line begins in the file
+	line   int
+	prompt int32 // index of its prompt, -1 when the row cannot be read
+	chars  int32 // of the answer
+	answer sum
+	worst  rank
 }
 
-// work looks at the lines of a batch and compiles all of their code at once.
-func (a *auditor) work(ctx context.Context, b *batch) error {
-	var sources []compile.Source
-	for _, l := range b.lines {
-		r := a.look(l.number, l.text)
-		sources = append(sources, r.code...)
-		b.rows = append(b.rows, r)
-	}
-	b.lines = nil
-	verdicts, err := a.engine.Compile(ctx, sources)
-	if err != nil {
-		return err
-	}
-	for i := range b.rows {
-		n := len(b.rows[i].code)
-		b.rows[i].judge(verdicts[:n])
-		verdicts = verdicts[n:]
+// prompt is one that occurs in the set.
+type prompt struct {
+	first, second int32 // rows that have it
+	times         int32
+	conflict      bool // their answers differ
+}
+
+// set is all rows that were seen, in the order of their lines.
+type set struct {
+	facts   []fact
+	prompts []prompt
+	grams   []near.Set // of each prompt
+	index   map[sum]int32
+	systems map[sum]bool
+	plain   bool // some conversation has no system prompt
+	system  int  // the first row with one, plus one
+	tally   *tally
+}
+
+func newSet(o Options) *set {
+	return &set{index: map[sum]int32{}, systems: map[sum]bool{}, tally: newTally(o)}
+}
+
+// take adds rows to the set.
+func (s *set) take(rows []row) error {
+	for i := range rows {
+		r := &rows[i]
+		at := int32(len(s.facts))
+		f := fact{offset: r.offset, line: r.line, prompt: -1, chars: int32(r.chars), answer: r.answer}
+		if r.valid {
+			f.prompt = s.meet(r, at)
+			s.tally.conversation(r)
+		}
+		s.facts = append(s.facts, f)
+		for _, found := range r.findings {
+			s.find(at, found)
+		}
 	}
 	return nil
 }
 
-// compareRows finds repeated and nearly repeated prompts, and the one system
-// prompt.
-func compareRows(rows []row) {
-	byPrompt := map[sum][]int{}
-	systems := map[sum]int{}
-	valid := 0
-	for i, r := range rows {
-		if r.valid {
-			byPrompt[r.prompt] = append(byPrompt[r.prompt], i)
-			systems[r.system]++
-			valid++
+// meet counts a prompt and the system prompt before it.
+func (s *set) meet(r *row, at int32) int32 {
+	if r.hasSystem {
+		s.systems[r.system] = true
+		if s.system == 0 {
+			s.system = int(at) + 1
+		}
+	} else {
+		s.plain = true
+	}
+	i, ok := s.index[r.prompt]
+	if !ok {
+		i = int32(len(s.prompts))
+		s.index[r.prompt] = i
+		s.prompts = append(s.prompts, prompt{first: at, times: 1})
+		s.grams = append(s.grams, r.grams)
+		return i
+	}
+	p := &s.prompts[i]
+	if p.times++; p.times == 2 {
+		p.second = at
+	}
+	p.conflict = p.conflict || s.facts[p.first].answer != r.answer
+	return i
+}
+
+// find enters a finding of a row.
+func (s *set) find(at int32, f Finding) {
+	fact := &s.facts[at]
+	f.Line, f.offset = fact.line, fact.offset
+	fact.worst = max(fact.worst, s.tally.enter(f))
+}
+
+// compare finds repeated and nearly repeated prompts, and the one system prompt.
+func (s *set) compare() {
+	s.index = nil // only met with
+	for i := range s.facts {
+		if s.facts[i].prompt >= 0 {
+			s.compareAnswers(int32(i), s.prompts[s.facts[i].prompt])
 		}
 	}
-	first := make([]string, len(rows)) // the text of each prompt once
-	for i := range rows {
-		same := byPrompt[rows[i].prompt]
-		if !rows[i].valid {
-			continue
-		}
-		if same[0] == i {
-			first[i] = rows[i].question
-		}
-		if len(same) > 1 && same[0] == i {
-			compareAnswers(rows, same)
+	for i, head := range near.ClustersOf(s.grams) {
+		if head != i {
+			s.find(s.prompts[i].first, finding(NearPrompt, "like line %d", s.facts[s.prompts[head].first].line))
 		}
 	}
-	for i, head := range near.Clusters(first) {
-		if first[i] != "" && head != i {
-			rows[i].find(NearPrompt, "like line %d", rows[head].line)
-		}
-	}
-	if len(systems) == 1 && valid > 1 {
-		if i := slices.IndexFunc(rows, func(r row) bool { return r.valid && r.hasSystem }); i >= 0 {
-			rows[i].find(OneSystem, "%d rows", valid)
-		}
+	s.grams = nil
+	if valid := s.tally.valid(); len(s.systems) == 1 && !s.plain && valid > 1 {
+		s.find(int32(s.system-1), finding(OneSystem, "%d rows", valid))
 	}
 }
 
-// compareAnswers says of rows with the same prompt how their answers compare.
-func compareAnswers(rows []row, same []int) {
-	kind := Repeated
-	if slices.ContainsFunc(same, func(j int) bool { return rows[j].answer != rows[same[0]].answer }) {
+// compareAnswers says of a row whose prompt others have how their answers compare.
+func (s *set) compareAnswers(at int32, p prompt) {
+	if p.times < 2 {
+		return
+	}
+	kind, other := Repeated, p.first
+	if p.conflict {
 		kind = Conflict
 	}
-	for n, i := range same {
-		other := same[0]
-		if n == 0 {
-			other = same[1]
-		}
-		rows[i].find(kind, "as line %d; %d rows have this prompt", rows[other].line, len(same))
+	if other == at {
+		other = p.second
 	}
+	s.find(at, finding(kind, "as line %d; %d rows have this prompt", s.facts[other].line, p.times))
 }

@@ -28,6 +28,9 @@ func NewHeld(list []HeldOut) *Held {
 // Find says how a row is related to an evaluation case, by its prompt, its answer
 // or the code in that, or "".
 func (h *Held) Find(prompt, said string) string {
+	if len(h.names) == 0 {
+		return ""
+	}
 	for _, part := range append([]string{prompt, said}, answer.Marked(said)...) {
 		if i, how := h.index.Find(part); how != near.None {
 			return string(how) + " the evaluation case " + h.names[i]

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,8 +16,9 @@ import (
 	"bbjtune/bbj/diag"
 	"bbjtune/bbj/generation"
 	"bbjtune/bbj/syntax"
-	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
+	"bbjtune/internal/near"
+	"bbjtune/internal/stream"
 )
 
 // Finding is a defect of one row.
@@ -23,6 +26,13 @@ type Finding struct {
 	Code   string `json:"code"`
 	Line   int    `json:"line"` // of the file, from 1
 	Detail string `json:"detail,omitempty"`
+
+	offset        int64 // of the row in the file
+	program, code int   // the program of the answer and the line in it, from 1
+}
+
+func finding(k Kind, detail string, args ...any) Finding {
+	return Finding{Code: k.Code, Detail: fmt.Sprintf(detail, args...)}
 }
 
 // sum is a hash of a text, by which equal texts are found.
@@ -33,52 +43,70 @@ func sumOf(text string) sum {
 	return sum(full[:16])
 }
 
-// row is what is kept of a line after it was looked at.
+// row is what was found in a line.
 type row struct {
 	line           int
+	offset         int64
 	valid          bool
 	prompt, answer sum
 	system         sum
 	hasSystem      bool
-	question       string // the prompt's text
+	grams          near.Set // of the prompt
 	form           Form
-	chars          int // of the answer
+	chars, tokens  int // of the answer, of the row
 	findings       []Finding
 	code           []compile.Source // to be compiled with those of other rows
 	asked          generation.Generation
 }
 
 func (r *row) find(k Kind, detail string, args ...any) {
-	r.findings = append(r.findings, Finding{k.Code, r.line, fmt.Sprintf(detail, args...)})
+	r.findings = append(r.findings, finding(k, detail, args...))
 }
 
 // look reads one line.
-func (a *auditor) look(number int, line []byte) row {
-	r := row{line: number}
-	messages, kind, problem := ParseRow(line)
+func (a *auditor) look(line stream.Line) row {
+	r := row{line: line.Number, offset: line.Offset}
+	messages, kind, problem := ParseRow(line.Text)
 	if problem != "" {
 		r.find(kind, "%s", problem)
 		return r
 	}
 	r.valid = true
-	var prompt, said []string
 	for _, m := range messages {
 		a.message(&r, m)
-		switch m.Role {
-		case chat.System:
+		if m.Role == chat.System {
 			r.system, r.hasSystem = sumOf(m.Content), true
-		case chat.User:
-			prompt = append(prompt, m.Content)
-		case chat.Assistant:
-			said = append(said, m.Content)
 		}
 	}
-	r.question = strings.TrimSpace(strings.Join(prompt, "\n\n"))
-	text := strings.Join(said, "\n\n")
-	r.prompt, r.answer = sumOf(plainEnds(r.question)), sumOf(plainEnds(strings.TrimSpace(text)))
+	question, text := said(messages, chat.User), said(messages, chat.Assistant)
+	r.prompt, r.answer = sumOf(plainEnds(question)), sumOf(plainEnds(strings.TrimSpace(text)))
+	r.grams = near.Of(question)
+	r.asked = askedFor(question)
 	a.answer(&r, text)
-	a.whole(&r, messages, text)
+	if a.options.Tokens != nil && a.options.MaxTokens > 0 {
+		if r.tokens = a.options.Tokens(r.line, Rendered(messages)); r.tokens > a.options.MaxTokens {
+			r.find(Truncated, "%d tokens, %d are trained on", r.tokens, a.options.MaxTokens)
+		}
+	}
+	if how := a.held.Find(question, text); how != "" {
+		r.find(Contaminated, "%s", how)
+	}
 	return r
+}
+
+// said joins what one side of a conversation says.
+func said(messages []chat.Message, role chat.Role) string {
+	var parts []string
+	for _, m := range messages {
+		if m.Role == role {
+			parts = append(parts, m.Content)
+		}
+	}
+	text := strings.Join(parts, "\n\n")
+	if role == chat.User {
+		return strings.TrimSpace(text)
+	}
+	return text
 }
 
 func plainEnds(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
@@ -97,6 +125,9 @@ func ParseRow(line []byte) (messages []chat.Message, kind Kind, problem string) 
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, NotJSON, "something follows the object"
+	}
+	if key := repeatedKey(line); key != "" {
+		return nil, NotJSON, fmt.Sprintf("the key %q occurs twice in one object", key)
 	}
 	if raw.Messages == nil {
 		return nil, NotJSON, `no key "messages"`
@@ -121,6 +152,62 @@ func jsonProblem(err error) string {
 		return "the object has no end"
 	}
 	return err.Error()
+}
+
+// repeatedKey returns a key that occurs twice in one object of a line that is
+// JSON, or "": readers differ in which of the two they take.
+func repeatedKey(line []byte) string {
+	var open [][]string // the keys of each object around
+	for i := 0; i < len(line); i++ {
+		switch line[i] {
+		case '{':
+			open = append(open, nil)
+		case '}':
+			keys := open[len(open)-1]
+			open = open[:len(open)-1]
+			slices.Sort(keys)
+			for n := 1; n < len(keys); n++ {
+				if keys[n] == keys[n-1] {
+					return keys[n]
+				}
+			}
+		case '"':
+			end := stringEnd(line, i)
+			if rest := bytes.TrimLeft(line[end:], " \t\r\n"); len(rest) > 0 && rest[0] == ':' {
+				open[len(open)-1] = append(open[len(open)-1], keyOf(line[i:end]))
+			}
+			i = end - 1
+		}
+	}
+	return ""
+}
+
+// stringEnd is where the string of JSON that starts at i ends.
+func stringEnd(line []byte, i int) int {
+	for i++; i < len(line); i++ {
+		switch line[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(line)
+}
+
+// keyOf is the name that a quoted key spells. Case makes no other key of those that
+// are read.
+func keyOf(quoted []byte) string {
+	var key string
+	if json.Unmarshal(quoted, &key) != nil {
+		return string(quoted)
+	}
+	for _, known := range []string{"messages", "role", "content"} {
+		if strings.EqualFold(key, known) {
+			return known
+		}
+	}
+	return key
 }
 
 // message looks at one turn.
@@ -157,31 +244,17 @@ func (a *auditor) answer(r *row, text string) {
 	if r.form == Raw || r.form == Mixed {
 		r.find(Unfenced, "%s", r.form)
 	}
-	// The fences of an answer are one program, as they are to evaluation.
-	code := strings.Join(answer.Marked(text), "\n")
-	if r.form == Raw {
-		code = text
-	}
-	if code != "" {
-		r.code = append(r.code, compile.Source{Name: fmt.Sprintf("line %d", r.line), Text: []byte(code)})
-	}
-}
-
-// whole looks at what concerns the row as a whole.
-func (a *auditor) whole(r *row, messages []chat.Message, text string) {
-	if a.options.Tokens != nil && a.options.MaxTokens > 0 {
-		if n := a.options.Tokens(rendered(messages)); n > a.options.MaxTokens {
-			r.find(Truncated, "%d tokens, %d are trained on", n, a.options.MaxTokens)
+	for i, code := range programs(text, r.form) {
+		if len(code) > MaxCode {
+			r.find(Long, "%d bytes of code: more than %d are not compiled", len(code), MaxCode)
+			continue
 		}
+		r.code = append(r.code, compile.Source{Name: strconv.Itoa(i), Text: []byte(code)})
 	}
-	if how := a.held.Find(r.question, text); how != "" {
-		r.find(Contaminated, "%s", how)
-	}
-	r.asked = askedFor(r.question)
 }
 
-// rendered is the text that the model reads, as chat.Template makes it.
-func rendered(messages []chat.Message) string {
+// Rendered is the text that the model reads, as chat.Template makes it.
+func Rendered(messages []chat.Message) string {
 	var b strings.Builder
 	for _, m := range messages {
 		fmt.Fprintf(&b, "<|im_start|>%s\n%s<|im_end|>\n", m.Role, m.Content)
@@ -194,28 +267,57 @@ func (r *row) judge(verdicts []compile.Verdict) {
 	for i, v := range verdicts {
 		switch {
 		case !v.OK:
-			r.find(Broken, "%s", FirstError(v))
+			r.findIn(i, Broken, v, diag.Syntax)
 		case diag.HasErrors(v.Diagnostics, diag.API):
-			r.find(Fabricated, "%s", first(v.Diagnostics, diag.API))
+			r.findIn(i, Fabricated, v, diag.API)
 		}
-		written := generation.Of(syntax.Parse(r.code[i].Text)).Written
-		// The DWC runs what is written for the GUI.
-		fits := written == generation.All || written == r.asked || written == generation.GUI && r.asked == generation.DWC
-		if v.OK && r.asked != "" && !fits {
-			r.find(OtherGeneration, "asked for %s, written for %s", r.asked, written)
+		if v.OK && r.asked != "" {
+			r.contradict(i)
 		}
 	}
 	r.code = nil
+}
+
+// contradict finds a program that is written for another generation than the prompt
+// asks for, where that is certain.
+func (r *row) contradict(i int) {
+	program := syntax.Parse(r.code[i].Text)
+	_, at, ok := generation.Contradiction([]generation.Generation{r.asked}, program)
+	if !ok {
+		return
+	}
+	line := program.Position(at.At.Start).Line
+	f := finding(OtherGeneration, "asked for %s; line %d: %s is of %s", r.asked, line, at.What, at.Generation)
+	f.program, _ = strconv.Atoi(r.code[i].Name)
+	f.code = line
+	r.findings = append(r.findings, f)
+}
+
+// findIn enters the first error of a family in a program.
+func (r *row) findIn(i int, k Kind, v compile.Verdict, family diag.Family) {
+	f := finding(k, "%s", first(v.Diagnostics, family))
+	f.program, _ = strconv.Atoi(r.code[i].Name)
+	if d := firstOf(v.Diagnostics, family); d != nil {
+		f.code = d.Span.Start.Line
+	}
+	r.findings = append(r.findings, f)
 }
 
 // FirstError says for what the compiler rejects a program.
 func FirstError(v compile.Verdict) string { return first(v.Diagnostics, diag.Syntax) }
 
 func first(list []diag.Diagnostic, family diag.Family) string {
-	for _, d := range list {
-		if d.Family == family && d.Severity == diag.Error {
-			return fmt.Sprintf("%s line %d: %s", d.Code, d.Span.Start.Line, d.Message)
-		}
+	if d := firstOf(list, family); d != nil {
+		return fmt.Sprintf("%s line %d: %s", d.Code, d.Span.Start.Line, d.Message)
 	}
 	return ""
+}
+
+func firstOf(list []diag.Diagnostic, family diag.Family) *diag.Diagnostic {
+	for i, d := range list {
+		if d.Family == family && d.Severity == diag.Error {
+			return &list[i]
+		}
+	}
+	return nil
 }

@@ -8,9 +8,7 @@ import (
 
 	"golang.org/x/text/encoding/charmap"
 
-	"bbjtune/bbj/diag"
 	"bbjtune/bbj/generation"
-	"bbjtune/bbj/syntax"
 	"bbjtune/internal/answer"
 )
 
@@ -41,6 +39,9 @@ func FormOf(text string) Form {
 			code++
 		default:
 			prose++
+		}
+		if code > 1 && (a.Fenced || prose > 0) {
+			break // more of either decides nothing
 		}
 	}
 	switch {
@@ -78,11 +79,6 @@ var label = regexp.MustCompile(`^[A-Za-z_]\w*:$`)
 
 // heads begin what spans several lines and does not parse alone.
 var heads = regexp.MustCompile(`(?i)^\s*(class|interface|method|field)\s+(public|private|protected)\b|^\s*(methodend|classend|interfaceend|methodret)\b`)
-
-// Compiles reports whether a text is BBj as far as its syntax goes.
-func Compiles(text string) bool {
-	return !diag.HasErrors(syntax.Parse([]byte(text+"\n")).Errors, diag.Syntax)
-}
 
 var (
 	escapes = regexp.MustCompile(`\\+r(?:\\+n)?|\\+[nt"]`) // escaped once, or several times over
@@ -124,6 +120,9 @@ func Unescape(text string) string {
 
 // eachEscape replaces the escapes of a text that are meant as characters.
 func eachEscape(text string, replace func(string) string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
 	if !strings.Contains(text, "\n") {
 		return outside(text, paths, replace)
 	}
@@ -170,8 +169,10 @@ func outside(text string, pattern *regexp.Regexp, replace func(string) string) s
 // Misread is the first place where the bytes of UTF-8 were read as Windows-1252
 // or Latin-1, or where a byte was read as nothing.
 func Misread(text string) string {
-	runes := []rune(text)
-	for i, r := range runes {
+	for i, r := range text {
+		if r < utf8.RuneSelf {
+			continue
+		}
 		if r == utf8.RuneError {
 			return string(r)
 		}
@@ -182,71 +183,68 @@ func Misread(text string) string {
 		case 'â':
 			need = 2
 		}
-		if need == 0 || i+need >= len(runes) {
+		if need == 0 {
 			continue
 		}
-		if following(runes[i+1:i+1+need]) && (r != 'Ä' && r != 'Å' || runes[i+1] > 0x7f && !unicode.IsLetter(runes[i+1])) {
-			return string(runes[i : i+1+need])
+		found, last, ok := misread(text[i:], need)
+		letter := r == 'Ä' || r == 'Å'
+		if ok && (!letter || !unicode.IsLetter(last)) && !(need == 1 && closesQuote(text, i, i+len(found))) {
+			return found
 		}
 	}
 	return ""
 }
 
-// following reports whether all are what the second and later bytes of UTF-8
-// become.
-func following(runes []rune) bool {
-	for _, r := range runes {
-		b, ok := charmap.Windows1252.EncodeRune(r)
-		if !ok {
-			b, ok = charmap.ISO8859_1.EncodeRune(r)
+// misread returns the character at the start of a text and as many after it,
+// when these are what the second and later bytes of UTF-8 become.
+func misread(text string, need int) (found string, last rune, ok bool) {
+	for i, r := range text {
+		switch {
+		case i == 0:
+			continue
+		case !laterByte(r):
+			return "", 0, false
 		}
-		if !ok || b < 0x80 || b > 0xBF {
-			return false
-		}
-	}
-	return true
-}
-
-var secrets = []*regexp.Regexp{
-	regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`),
-	regexp.MustCompile(`\bAKIA[0-9A-Z]{16}\b`),
-	regexp.MustCompile(`\b(?:sk|rk)-(?:[a-z]+[0-9]*-)*[A-Za-z0-9_-]{20,}`),
-	regexp.MustCompile(`\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{16,}\b`),
-	regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{30,}\b`),
-	regexp.MustCompile(`(?i)\b(?:password|passwd|pwd|secret|api_?key)\w*[$!]?\s*[=:]\s*"[^"\s]{4,}"`),
-	regexp.MustCompile(`(?i)[,;"](?:password|pwd)=[^",;\s]{4,}`),
-}
-
-// placeholder is what stands for a password that nobody has.
-var placeholder = regexp.MustCompile(`(?i)"(?:your|my)?[-_ ]?(?:password|secret|change[-_ ]?me|x+|\*+|<[^>]*>|\.\.\.|key|api[-_]?key)[-_ ]?(?:here)?"|(?i)=(?:password|secret|x+|\*+|<[^>]*>)$`)
-
-// HasSecret reports whether a text holds what looks like a key or a password.
-func HasSecret(text string) bool {
-	for _, s := range secrets {
-		for _, found := range s.FindAllString(text, -1) {
-			if !placeholder.MatchString(found) {
-				return true
-			}
+		if need--; need == 0 {
+			return text[:i+utf8.RuneLen(r)], r, true
 		}
 	}
-	return false
+	return "", 0, false
 }
 
-var (
-	address = regexp.MustCompile(`\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b`)
-	nobody  = regexp.MustCompile(`(?i)@(?:[\w-]+\.)*example\.(?:com|org|net)$|@(?:[\w-]+\.)*(?:test|invalid|localhost)$`)
-)
+// laterByte reports whether a character is what the second or a later byte of
+// UTF-8 becomes.
+func laterByte(r rune) bool {
+	b, ok := charmap.Windows1252.EncodeRune(r)
+	if !ok {
+		b, ok = charmap.ISO8859_1.EncodeRune(r)
+	}
+	return ok && b >= 0x80 && b <= 0xBF
+}
 
-// personIn reports whether a text holds an e-mail address that may be
-// somebody's.
-func personIn(text string) bool {
-	for _, at := range address.FindAllStringIndex(text, -1) {
-		found := text[at[0]:at[1]]
-		if !nobody.MatchString(found) && !strings.HasPrefix(found, "git@") && !strings.HasSuffix(text[:at[0]], "//") {
-			return true
+// closesQuote reports whether a letter and the sign after it, at text[start:end],
+// are the end of a quotation, as in „Ä“: on the same line a quotation begins before
+// them, and no word goes on after them.
+func closesQuote(text string, start, end int) bool {
+	if sign, _ := utf8.DecodeLastRuneInString(text[:end]); !strings.ContainsRune("‘’“”‹›«»", sign) {
+		return false
+	}
+	if next, _ := utf8.DecodeRuneInString(text[end:]); unicode.IsLetter(next) {
+		return false
+	}
+	before := text[strings.LastIndexByte(text[:start], '\n')+1 : start]
+	opened := false
+	for i, r := range before {
+		switch {
+		case !strings.ContainsRune("‚„‘’“”‹›«»", r):
+		case opened:
+			opened = false
+		default: // not one that is itself misread
+			previous, _ := utf8.DecodeLastRuneInString(before[:i])
+			opened = !strings.ContainsRune("ÂÃÄÅâ€", previous)
 		}
 	}
-	return false
+	return opened
 }
 
 var asked = []struct {

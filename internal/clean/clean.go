@@ -4,6 +4,9 @@
 // and every change is on record with what was there before. Cleaning what is
 // clean changes nothing.
 //
+// The rows are read once, on all cores, and wait in a scratch space until it is
+// known which of them are kept: of a row no more than hashes stay in memory.
+//
 // It must not know files, or how what it did is shown.
 package clean
 
@@ -12,20 +15,44 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"bbjtune/bbj/compile"
-	"bbjtune/internal/answer"
 	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/stream"
 )
 
 // Options say what is held against the rows, and which steps are left out.
 type Options struct {
 	Skip    []string // names of steps
 	HeldOut []audit.HeldOut
+	// Progress hears of the bytes read so far; nil if nobody listens.
+	Progress func(read int64)
+}
+
+// Input is a JSONL text. What is set aside is read from it a second time.
+type Input struct {
+	Name string // in errors
+	Text io.ReaderAt
+	Size int64
+}
+
+// Output is where everything goes: lines of rows, of [Removed] and of [Changed],
+// all in the order of the input.
+type Output struct {
+	Kept, Removed, Changed io.Writer
+	// Scratch is empty, and of no use afterwards.
+	Scratch Scratch
+}
+
+// Scratch keeps what was written until it is read again.
+type Scratch interface {
+	io.Writer
+	io.ReaderAt
 }
 
 // Removed is a line that was set aside.
@@ -33,7 +60,8 @@ type Removed struct {
 	Line   int    `json:"line"`
 	Step   string `json:"step"`
 	Reason string `json:"reason"`
-	Row    string `json:"row"` // the line as it was
+	Row    string `json:"row"`             // the line as it was
+	Bytes  []byte `json:"bytes,omitempty"` // the same, where it is not UTF-8
 }
 
 // Changed is a message that a step repaired.
@@ -46,13 +74,13 @@ type Changed struct {
 	After   string    `json:"after"`
 }
 
-// Result is what became of a set. Lines counts those that are not blank: they
-// are the rows kept and the rows removed.
-type Result struct {
-	Lines   int
-	Kept    []Row
-	Removed []Removed
-	Changed []Changed
+// Counts say what became of a set. Lines are those that are not blank: the rows
+// kept and the rows removed.
+type Counts struct {
+	Lines   int            `json:"lines"`
+	Kept    int            `json:"kept"`
+	Removed map[string]int `json:"removed"` // by step
+	Changed map[string]int `json:"changed"` // messages, by step
 }
 
 // Row is a conversation with what else its line says.
@@ -65,9 +93,7 @@ type Row struct {
 func (r Row) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(`{"messages":`)
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(r.Messages); err != nil {
+	if err := chat.NewEncoder(&b).Encode(r.Messages); err != nil {
 		return nil, err
 	}
 	b.Truncate(b.Len() - 1) // the line end
@@ -82,259 +108,120 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// others are the keys of a row besides its messages.
-func others(line []byte) map[string]json.RawMessage {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(line, &all) != nil {
-		return nil
+// Clean mends the rows of a JSONL text.
+func Clean(ctx context.Context, engine compile.Engine, in Input, out Output, o Options) (*Counts, error) {
+	c := &cleaner{
+		in: in, out: out, options: o,
+		counts: Counts{Removed: map[string]int{}, Changed: map[string]int{}},
 	}
-	maps.DeleteFunc(all, func(key string, _ json.RawMessage) bool { return strings.EqualFold(key, "messages") })
-	return all
-}
-
-// item is a line under way.
-type item struct {
-	line    int
-	text    string // as it was
-	row     Row
-	removed bool
-	broken  string // why its code does not compile
+	if err := c.read(ctx, engine); err != nil {
+		return nil, err
+	}
+	if err := c.compare(); err != nil {
+		return nil, err
+	}
+	if err := c.compareNear(); err != nil {
+		return nil, err
+	}
+	if err := c.write(ctx); err != nil {
+		return nil, err
+	}
+	return &c.counts, nil
 }
 
 type cleaner struct {
+	in      Input
+	out     Output
 	options Options
-	result  Result
-	items   []*item
+	counts  Counts
+	rows    []row
+	spooled int64 // bytes in the scratch space
 }
 
-// Clean mends the rows of a JSONL text.
-func Clean(ctx context.Context, engine compile.Engine, text []byte, o Options) (*Result, error) {
-	c := &cleaner{options: o}
-	c.parse(text)
-	c.repair()
-	if err := c.compile(ctx, engine); err != nil {
-		return nil, err
-	}
-	c.setAside()
-	c.compare()
-	for _, it := range c.items {
-		if !it.removed {
-			c.result.Kept = append(c.result.Kept, it.row)
-		}
-	}
-	slices.SortStableFunc(c.result.Removed, func(a, b Removed) int { return a.Line - b.Line })
-	return &c.result, nil
+// row is what is remembered of a line.
+type row struct {
+	line           int
+	offset         int64 // in the input
+	size           int32
+	at             int64 // in the scratch space; nothing is there of what is no row
+	length         int32
+	prompt, answer sum
+	program        bool   // the answer holds BBj that must compile
+	broken         string // why it does not
+	removed        *removal
 }
 
-func (c *cleaner) does(s Step) bool { return !slices.Contains(c.options.Skip, s.Name) }
+// removal is why a row is set aside.
+type removal struct{ step, reason string }
 
-func (c *cleaner) remove(it *item, s Step, reason string, args ...any) {
-	it.removed = true
-	c.result.Removed = append(c.result.Removed, Removed{it.line, s.Name, fmt.Sprintf(reason, args...), it.text})
-}
-
-// parse reads the lines. What is no conversation cannot be kept, even where the
-// step is left out of the rest.
-func (c *cleaner) parse(text []byte) {
-	number := 0
-	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte(audit.BOM))) {
-		number++
-		trimmed := bytes.TrimSpace(line)
-		if len(trimmed) == 0 {
-			continue
-		}
-		c.result.Lines++
-		it := &item{line: number, text: string(trimmed)}
-		messages, kind, problem := audit.ParseRow(trimmed)
-		if problem != "" {
-			c.remove(it, Parse, "%s: %s", kind.Title, problem)
-			continue
-		}
-		it.row.Messages, it.row.Others = messages, others(trimmed)
-		c.items = append(c.items, it)
-		c.dropped(it, trimmed)
-		for _, m := range messages {
-			if token := chat.ControlToken(m.Content); token != "" && c.does(Parse) && !it.removed {
-				c.remove(it, Parse, "spells out the chat token %s", token)
-			}
-		}
+// remove sets a row aside. The first reason stands.
+func (r *row) remove(s Step, reason string, args ...any) {
+	if r.removed == nil {
+		r.removed = &removal{s.Name, fmt.Sprintf(reason, args...)}
 	}
 }
 
-// dropped records the keys of messages that no step and no training knows, and
-// that the kept row does not have.
-func (c *cleaner) dropped(it *item, line []byte) {
-	var raw struct {
-		Messages []map[string]json.RawMessage `json:"messages"`
+func (o Options) does(s Step) bool { return !slices.Contains(o.Skip, s.Name) }
+
+// read looks at every line, writes what it repairs, and puts the rows into the
+// scratch space.
+func (c *cleaner) read(ctx context.Context, engine compile.Engine) error {
+	m := &mender{options: c.options, engine: engine, held: audit.NewHeld(c.options.HeldOut)}
+	var failed error
+	err := stream.Lines(ctx, io.NewSectionReader(c.in.Text, 0, c.in.Size), c.options.Progress,
+		func(lines []stream.Line) (*batch, error) { return m.work(ctx, lines) },
+		func(b *batch) error {
+			failed = c.take(b)
+			return failed
+		})
+	if err != nil && failed == nil {
+		return fault.Wrap(fmt.Errorf("%s: %w", c.in.Name, err), "a row is {\"messages\":[{\"role\":…,\"content\":…},…]} on one line")
 	}
-	if json.Unmarshal(line, &raw) != nil {
-		return
-	}
-	for i, m := range raw.Messages {
-		before, err := json.Marshal(m)
-		maps.DeleteFunc(m, func(key string, _ json.RawMessage) bool { return !known(key) })
-		after, err2 := json.Marshal(m)
-		if err == nil && err2 == nil && len(after) < len(before) {
-			c.result.Changed = append(c.result.Changed, Changed{it.line, Parse.Name, i + 1, it.row.Messages[i].Role, string(before), string(after)})
-		}
-	}
+	return err
 }
 
-func known(key string) bool {
-	return strings.EqualFold(key, "role") || strings.EqualFold(key, "content")
-}
-
-func (c *cleaner) repair() {
-	for _, it := range c.items {
-		if it.removed {
-			continue
-		}
-		for i := range it.row.Messages {
-			c.mend(it, i)
-		}
+func (c *cleaner) take(b *batch) error {
+	for i := range b.rows {
+		b.rows[i].at += c.spooled
 	}
-}
-
-// mend applies every repair to a message. One that leaves nothing of it is none.
-func (c *cleaner) mend(it *item, i int) {
-	m := &it.row.Messages[i]
-	for _, r := range repairs {
-		if !c.does(r.step) {
-			continue
-		}
-		after := r.repair(*m)
-		if after == m.Content || strings.TrimSpace(after) == "" {
-			continue
-		}
-		c.result.Changed = append(c.result.Changed, Changed{it.line, r.step.Name, i + 1, m.Role, m.Content, after})
-		m.Content = after
+	c.rows = append(c.rows, b.rows...)
+	c.spooled += int64(b.kept.Len())
+	for step, n := range b.repairs {
+		c.counts.Changed[step] += n
 	}
-}
-
-// compile asks the engine about all BBj in answers at once.
-func (c *cleaner) compile(ctx context.Context, engine compile.Engine) error {
-	var sources []compile.Source
-	var owners []*item
-	for _, it := range c.items {
-		if it.removed {
-			continue
-		}
-		// The fences of an answer are one program, as they are to evaluation.
-		if code := answer.Marked(said(it.row.Row, chat.Assistant)); len(code) > 0 {
-			sources = append(sources, compile.Source{Name: fmt.Sprintf("line %d", it.line), Text: []byte(strings.Join(code, "\n"))})
-			owners = append(owners, it)
-		}
-	}
-	verdicts, err := engine.Compile(ctx, sources)
-	if err != nil {
+	if _, err := c.out.Scratch.Write(b.kept.Bytes()); err != nil {
 		return err
 	}
-	for i, v := range verdicts {
-		if !v.OK && owners[i].broken == "" {
-			owners[i].broken = audit.FirstError(v)
+	_, err := c.out.Changed.Write(b.changed.Bytes())
+	return err
+}
+
+// write puts every line where it belongs.
+func (c *cleaner) write(ctx context.Context) error {
+	removed := chat.NewEncoder(c.out.Removed)
+	var text []byte
+	for i := range c.rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r := &c.rows[i]
+		c.counts.Lines++
+		var err error
+		if r.removed == nil {
+			c.counts.Kept++
+			if text, err = fill(text, c.out.Scratch, r.at, r.length); err == nil {
+				_, err = c.out.Kept.Write(text)
+			}
+		} else {
+			c.counts.Removed[r.removed.step]++
+			if text, err = fill(text, c.in.Text, r.offset, r.size); err != nil {
+				return fmt.Errorf("%s: line %d: %w", c.in.Name, r.line, err)
+			}
+			err = removed.Encode(r.setAside(text))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// said joins what one side of a conversation says.
-func said(row chat.Row, role chat.Role) string {
-	var parts []string
-	for _, m := range row.Messages {
-		if m.Role == role {
-			parts = append(parts, m.Content)
-		}
-	}
-	return strings.Join(parts, "\n\n")
-}
-
-// setAside removes the rows that no repair helps.
-func (c *cleaner) setAside() {
-	held := audit.NewHeld(c.options.HeldOut)
-	for _, it := range c.items {
-		if it.removed {
-			continue
-		}
-		text := said(it.row.Row, chat.Assistant)
-		switch {
-		case c.does(Short) && len([]rune(text)) <= 10:
-			c.remove(it, Short, "an answer of %d characters", len([]rune(text)))
-		case c.does(Secrets) && slices.ContainsFunc(it.row.Messages, func(m chat.Message) bool { return audit.HasSecret(m.Content) }):
-			c.remove(it, Secrets, "what looks like a key or a password")
-		case c.does(HoldOut):
-			if how := held.Find(said(it.row.Row, chat.User), text); how != "" {
-				c.remove(it, HoldOut, "%s", how)
-			}
-		}
-	}
-}
-
-// compare settles rows with the same prompt, and then what does not compile: a
-// row that does not is no reason to lose one that does.
-func (c *cleaner) compare() {
-	groups := map[string][]*item{}
-	var order []string
-	for _, it := range c.items {
-		if it.removed {
-			continue
-		}
-		prompt := strings.TrimSpace(said(it.row.Row, chat.User))
-		if groups[prompt] == nil {
-			order = append(order, prompt)
-		}
-		groups[prompt] = append(groups[prompt], it)
-	}
-	for _, prompt := range order {
-		c.settle(groups[prompt])
-	}
-}
-
-// settle decides among rows with the same prompt.
-func (c *cleaner) settle(group []*item) {
-	byAnswer := map[string][]*item{}
-	var answers []string
-	for _, it := range group {
-		text := strings.TrimSpace(said(it.row.Row, chat.Assistant))
-		if byAnswer[text] == nil {
-			answers = append(answers, text)
-		} else if c.does(Duplicates) {
-			c.remove(it, Duplicates, "as line %d", byAnswer[text][0].line)
-			continue
-		}
-		byAnswer[text] = append(byAnswer[text], it)
-	}
-	if len(answers) > 1 && c.does(Conflicts) {
-		c.resolve(answers, byAnswer)
-	}
-	for _, it := range group {
-		if !it.removed && it.broken != "" && c.does(Compile) {
-			c.remove(it, Compile, "%s", it.broken)
-		}
-	}
-}
-
-// resolve keeps the one answer with code that compiles. Where there is none, or
-// more than one, people must choose: all are set aside.
-func (c *cleaner) resolve(answers []string, byAnswer map[string][]*item) {
-	good := ""
-	for _, text := range answers {
-		if byAnswer[text][0].broken != "" || len(answer.Marked(text)) == 0 {
-			continue
-		}
-		if good != "" {
-			good = ""
-			break
-		}
-		good = text
-	}
-	for _, text := range answers {
-		for _, it := range byAnswer[text] {
-			switch {
-			case good == "":
-				c.remove(it, Conflicts, "%d different answers to the same prompt, for people to choose from", len(answers))
-			case text != good:
-				c.remove(it, Conflicts, "line %d has the same prompt and code that compiles", byAnswer[good][0].line)
-			}
-		}
-	}
 }

@@ -2,8 +2,12 @@ package clean_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -15,13 +19,68 @@ import (
 	"bbjtune/internal/clean"
 )
 
-func cleaned(t testing.TB, text string, o clean.Options) *clean.Result {
+// result is what cleaning wrote, read again.
+type result struct {
+	clean.Counts
+	Text    string // the rows that were kept, as they are written
+	Kept    []chat.Row
+	Removed []clean.Removed
+	Changed []clean.Changed
+}
+
+// memory is a scratch space.
+type memory struct{ bytes.Buffer }
+
+func (m *memory) ReadAt(p []byte, at int64) (int, error) {
+	return bytes.NewReader(m.Bytes()).ReadAt(p, at)
+}
+
+func cleaned(t testing.TB, text string, o clean.Options) *result {
 	t.Helper()
-	r, err := clean.Clean(t.Context(), check.Embedded{}, []byte(text), o)
+	var kept, removed, changed bytes.Buffer
+	in := clean.Input{Name: "rows.jsonl", Text: strings.NewReader(text), Size: int64(len(text))}
+	counts, err := clean.Clean(t.Context(), check.Embedded{}, in, clean.Output{Kept: &kept, Removed: &removed, Changed: &changed, Scratch: &memory{}}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := &result{Counts: *counts, Text: kept.String(), Kept: parsed[chat.Row](t, &kept), Removed: parsed[clean.Removed](t, &removed), Changed: parsed[clean.Changed](t, &changed)}
+	r.check(t)
 	return r
+}
+
+// check compares the counts with what was written.
+func (r *result) check(t testing.TB) {
+	t.Helper()
+	removed, changed := map[string]int{}, map[string]int{}
+	for _, x := range r.Removed {
+		removed[x.Step]++
+	}
+	for _, x := range r.Changed {
+		changed[x.Step]++
+	}
+	if r.Lines != len(r.Kept)+len(r.Removed) || r.Counts.Kept != len(r.Kept) || !maps.Equal(removed, r.Counts.Removed) || !maps.Equal(changed, r.Counts.Changed) {
+		t.Errorf("counts %+v, but %d kept, removed %v, changed %v", r.Counts, len(r.Kept), removed, changed)
+	}
+	if !slices.IsSortedFunc(r.Removed, func(a, b clean.Removed) int { return a.Line - b.Line }) ||
+		!slices.IsSortedFunc(r.Changed, func(a, b clean.Changed) int { return a.Line - b.Line }) {
+		t.Error("not in the order of the lines")
+	}
+}
+
+func parsed[T any](t testing.TB, lines io.Reader) []T {
+	t.Helper()
+	var list []T
+	for dec := json.NewDecoder(lines); ; {
+		var one T
+		err := dec.Decode(&one)
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, one)
+	}
 }
 
 func jsonl[T any](t testing.TB, rows []T) string {
@@ -56,11 +115,11 @@ func TestTheFirstAttemptsSet(t *testing.T) {
 	if steps["unescape"] != audittest.Escaped || steps["fence"] != audittest.Mixed+audittest.Raw {
 		t.Errorf("changed %v", steps)
 	}
-	again := cleaned(t, jsonl(t, r.Kept), clean.Options{})
+	again := cleaned(t, r.Text, clean.Options{})
 	if len(again.Changed)+len(again.Removed) > 0 || len(again.Kept) != len(r.Kept) {
 		t.Errorf("cleaned again: %d changed, %d removed", len(again.Changed), len(again.Removed))
 	}
-	report, err := audit.Audit(t.Context(), check.Embedded{}, strings.NewReader(jsonl(t, r.Kept)), audit.Options{})
+	report, err := audit.Audit(t.Context(), check.Embedded{}, strings.NewReader(r.Text), audit.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,9 +205,27 @@ func TestWhatIsLeftAlone(t *testing.T) {
 	}
 }
 
+// What is compiled of an answer is what the audit compiles.
+func TestWhatMustCompile(t *testing.T) {
+	const filler = "Put this into your class, before its end:\n"
+	for name, test := range map[string]struct {
+		answer string
+		kept   bool
+	}{
+		"methods alone":        {filler + "```bbj\nmethod public BBjNumber next()\n#n=#n+1\nmethodret #n\nmethodend\n```", true},
+		"broken methods alone": {filler + "```bbj\nmethod public BBjNumber next()\n#n++\nmethodend\n```", false},
+		"a fence not marked":   {filler + "```\nrem adds\na$=\"x\"\nx=1\nx++\nprint x\n```", false},
+		"another language":     {filler + "```java\nint x = 1;\nx++;\n```", true},
+	} {
+		if r := cleaned(t, said("q", test.answer), clean.Options{}); (len(r.Kept) == 1) != test.kept {
+			t.Errorf("%s: kept %d, removed %+v", name, len(r.Kept), r.Removed)
+		}
+	}
+}
+
 func TestOtherKeysStay(t *testing.T) {
 	line := `{"id":7,"messages":[{"role":"user","content":"q <b>"},{"role":"assistant","content":"It is closed with CLOSE."}],"source":"a&b"}`
-	got := jsonl(t, cleaned(t, "\ufeff"+line, clean.Options{}).Kept)
+	got := cleaned(t, "\ufeff"+line, clean.Options{}).Text
 	want := `{"messages":[{"role":"user","content":"q <b>"},{"role":"assistant","content":"It is closed with CLOSE."}],"id":7,"source":"a&b"}` + "\n"
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -201,19 +278,123 @@ func TestTheSamePrompt(t *testing.T) {
 	}
 }
 
+// Of rows with the same answer to nearly the same prompt one is kept, whatever
+// their order; another answer is never lost.
+func TestNearDuplicates(t *testing.T) {
+	const prompt = "Write a program that opens the file of customers, reads it from the first record to the last one, prints the name and the town of each customer, and closes the file"
+	fenced := "```bbj\nprint 1,2,3\n```"
+	rows := []string{
+		said(prompt, fenced),
+		said(prompt+" please", fenced),
+		said("PLEASE: "+prompt, fenced),
+		said(prompt+" at once", fenced+"\nSo it is."),
+		said("How are numbers printed?", fenced),
+	}
+	for _, order := range [][]int{{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {2, 0, 4, 1, 3}} {
+		var lines []string
+		for _, i := range order {
+			lines = append(lines, rows[i])
+		}
+		r := cleaned(t, strings.Join(lines, "\n"), clean.Options{})
+		var kept []string
+		for _, row := range r.Kept {
+			kept = append(kept, row.Messages[0].Content)
+		}
+		slices.Sort(kept)
+		if want := []string{"How are numbers printed?", "PLEASE: " + prompt, prompt + " at once"}; !slices.Equal(kept, want) {
+			t.Errorf("order %v: kept %q", order, kept)
+		}
+		where := slices.Index(order, 2) + 1
+		for _, gone := range r.Removed {
+			if gone.Step != "near-duplicates" || gone.Reason != fmt.Sprintf("line %d has the same answer to nearly the same prompt", where) {
+				t.Errorf("order %v: %+v", order, gone)
+			}
+		}
+	}
+	// Copies are not its business.
+	twice := said(prompt, fenced) + "\n" + said(prompt, fenced)
+	if r := cleaned(t, twice, clean.Options{Skip: []string{"duplicates"}}); len(r.Kept) != 2 {
+		t.Errorf("copies: %+v", r.Removed)
+	}
+	if r := cleaned(t, strings.Join(rows, "\n"), clean.Options{Skip: []string{"near-duplicates"}}); len(r.Kept) != 5 {
+		t.Errorf("left out: %+v", r.Removed)
+	}
+}
+
+// failing is a text of which nothing can be read from some byte on.
+type failing struct {
+	io.ReaderAt
+	from int64
+}
+
+var errDisk = errors.New("input/output error")
+
+func (f failing) ReadAt(p []byte, at int64) (int, error) {
+	if at+int64(len(p)) > f.from {
+		return 0, errDisk
+	}
+	return f.ReaderAt.ReadAt(p, at)
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errDisk }
+
+// What cannot be read or written ends the work, and says where.
+func TestErrors(t *testing.T) {
+	text := strings.Repeat(said("q", "no")+"\n", 20000)
+	run := func(ctx context.Context, text string, change func(*clean.Input, *clean.Output)) error {
+		in := clean.Input{Name: "rows.jsonl", Text: strings.NewReader(text), Size: int64(len(text))}
+		out := clean.Output{Kept: io.Discard, Removed: io.Discard, Changed: io.Discard, Scratch: &memory{}}
+		change(&in, &out)
+		_, err := clean.Clean(ctx, check.Embedded{}, in, out, clean.Options{})
+		return err
+	}
+	err := run(t.Context(), text, func(in *clean.Input, _ *clean.Output) { in.Text = failing{in.Text, 1 << 20} })
+	if !errors.Is(err, errDisk) || !strings.HasPrefix(err.Error(), "rows.jsonl: line ") {
+		t.Errorf("reading: %v", err)
+	}
+	if err := run(t.Context(), text, func(_ *clean.Input, out *clean.Output) { out.Removed = full{} }); err != errDisk {
+		t.Errorf("writing: %v", err)
+	}
+	fenced := strings.Replace(text, "no", "rem adds\\nx=1\\nprint x", 1)
+	if err := run(t.Context(), fenced, func(_ *clean.Input, out *clean.Output) { out.Changed = full{} }); err != errDisk {
+		t.Errorf("writing: %v", err)
+	}
+	err = run(t.Context(), said("q", strings.Repeat("x", 17<<20)), func(*clean.Input, *clean.Output) {})
+	if err == nil || err.Error() != "rows.jsonl: line 1: it is longer than 16 MB" {
+		t.Errorf("a long line: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := run(ctx, text, func(*clean.Input, *clean.Output) {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// What is not UTF-8 is on record byte by byte.
+func TestBytes(t *testing.T) {
+	line := "{\"messages\":[{\"role\":\"user\",\"content\":\"gr\xf6\xdfe\"},{\"role\":\"assistant\",\"content\":\"so\"}]}"
+	r := cleaned(t, line, clean.Options{})
+	if len(r.Removed) != 1 || string(r.Removed[0].Bytes) != line {
+		t.Errorf("removed %+v", r.Removed)
+	}
+}
+
 // Rows in are rows kept and rows removed, and what is clean stays as it is.
 func FuzzClean(f *testing.F) {
 	f.Add("rem x\nx=1\nprint \\n", "GrÃ¶Ãe", "prompt")
 	f.Add("text\n```\nx=1", `a\tb\"c C:\new`, "")
+	f.Add("It is printed with PRINT.", "one two three four five six seven eight nine ten eleven", "One two three four five six seven eight nine ten eleven twelve")
 	f.Add("x=1\n```bbj\ny=2\n```\nz=3\n`` ```", "yes", "q")
 	f.Fuzz(func(t *testing.T, one, two, prompt string) {
-		text := said(prompt, one) + "\n" + said(prompt, two) + "\n" + prompt
+		text := said(prompt, one) + "\n" + said(prompt, two) + "\n" + prompt + "\n" + said(prompt+" now", one) + "\n" + said(two, one)
 		r := cleaned(t, text, clean.Options{})
 		if len(r.Kept)+len(r.Removed) != r.Lines {
 			t.Fatalf("%d lines, %d kept, %d removed", r.Lines, len(r.Kept), len(r.Removed))
 		}
-		again := cleaned(t, jsonl(t, r.Kept), clean.Options{})
-		if len(again.Changed)+len(again.Removed) > 0 {
+		again := cleaned(t, r.Text, clean.Options{})
+		if len(again.Changed)+len(again.Removed) > 0 || again.Text != r.Text {
 			t.Fatalf("not clean after cleaning: %+v %+v", again.Changed, again.Removed)
 		}
 	})

@@ -21,22 +21,23 @@ type Step struct {
 
 // The steps, in their order.
 var (
-	Parse      = Step{"parse", "sets aside lines that are no conversation, and messages that would forge a turn; of messages keeps role and content"}
-	Encoding   = Step{"encoding", "reads text again that went through a wrong encoding"}
-	Unescape   = Step{"unescape", `puts the real character where \n, \t or \" is spelled out`}
-	Normalise  = Step{"normalise", "makes line ends plain, takes blanks off the ends, and marks fences of BBj as bbj"}
-	Fence      = Step{"fence", "puts code that stands in no fence into one"}
-	Short      = Step{"short", "sets aside answers of 10 characters or fewer"}
-	Compile    = Step{"compile", "sets aside answers whose BBj does not compile"}
-	Secrets    = Step{"secrets", "sets aside rows with what looks like a key or a password"}
-	HoldOut    = Step{"hold-out", "sets aside rows that resemble an evaluation case or contain one"}
-	Duplicates = Step{"duplicates", "keeps one of several rows with the same prompt and answer"}
-	Conflicts  = Step{"conflicts", "of rows with the same prompt and different answers keeps the one whose code compiles, or none"}
+	Parse          = Step{"parse", "sets aside lines that are no conversation, and messages that would forge a turn; of messages keeps role and content"}
+	Encoding       = Step{"encoding", "reads text again that went through a wrong encoding"}
+	Unescape       = Step{"unescape", `puts the real character where \n, \t or \" is spelled out`}
+	Normalise      = Step{"normalise", "makes line ends plain, takes blanks off the ends, and marks fences of BBj as bbj"}
+	Fence          = Step{"fence", "puts code that stands in no fence into one"}
+	Short          = Step{"short", "sets aside answers of 10 characters or fewer"}
+	Compile        = Step{"compile", "sets aside answers whose BBj does not compile"}
+	Secrets        = Step{"secrets", "sets aside rows with what looks like a key or a password"}
+	HoldOut        = Step{"hold-out", "sets aside rows that resemble an evaluation case or contain one"}
+	Duplicates     = Step{"duplicates", "keeps one of several rows with the same prompt and answer"}
+	Conflicts      = Step{"conflicts", "of rows with the same prompt and different answers keeps the one whose code compiles, or none"}
+	NearDuplicates = Step{"near-duplicates", "of rows with the same answer and nearly the same prompt keeps the one with the longest prompt"}
 )
 
 // Steps lists the steps in their order.
 func Steps() []Step {
-	return []Step{Parse, Encoding, Unescape, Normalise, Fence, Short, Compile, Secrets, HoldOut, Duplicates, Conflicts}
+	return []Step{Parse, Encoding, Unescape, Normalise, Fence, Short, Compile, Secrets, HoldOut, Duplicates, Conflicts, NearDuplicates}
 }
 
 // repairs change the text of a message, and nothing of what it says. Each gives
@@ -48,7 +49,7 @@ var repairs = []struct {
 }{
 	{Encoding, func(m chat.Message) string { return reread(m.Content) }},
 	{Unescape, func(m chat.Message) string {
-		if m.Role == chat.System {
+		if m.Role == chat.System || !strings.Contains(m.Content, `\`) {
 			return m.Content
 		}
 		return unescape(m)
@@ -97,7 +98,11 @@ func normalise(text string) string {
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(line, " \t\r")
 	}
-	return mark.ReplaceAllString(strings.Trim(strings.Join(lines, "\n"), "\n"), "${1}bbj")
+	text = strings.Trim(strings.Join(lines, "\n"), "\n")
+	if !strings.Contains(text, "```") && !strings.Contains(text, "~~~") {
+		return text
+	}
+	return mark.ReplaceAllString(text, "${1}bbj")
 }
 
 // fence puts code that stands in no fence into one: all of an answer, or its one

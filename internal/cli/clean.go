@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -22,22 +21,13 @@ import (
 )
 
 // cleanVersion is raised when cleaning the same rows would give others.
-const cleanVersion = 2
+const cleanVersion = 3
 
 // cleanOptions are the flags of data clean.
 type cleanOptions struct {
 	suites []string
 	skip   []string
 	format string
-}
-
-// cleanCounts is what the manifest, and the command, say of a cleaning: lines are
-// the rows kept and the rows removed.
-type cleanCounts struct {
-	Lines   int            `json:"lines"`
-	Kept    int            `json:"kept"`
-	Removed map[string]int `json:"removed"` // by step
-	Changed map[string]int `json:"changed"` // messages, by step
 }
 
 func (a *app) cleanCommand() *cobra.Command {
@@ -75,15 +65,18 @@ func (a *app) clean(ctx context.Context, path string, o cleanOptions) error {
 	if err != nil {
 		return err
 	}
-	if inputs["file"], _, err = runs.HashFile(path); err != nil {
-		return fault.Wrap(fmt.Errorf("nothing to clean: %w", err), "name a JSONL file with a ChatML row a line")
+	in, err := a.openRows(ctx, path)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
+	inputs["file"] = in.sum
 	name := unplain.ReplaceAllString(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), "-")
 	d, m, err := runs.Open(a.runs, "clean", "rows-"+name, Version(), inputs)
 	if err != nil {
 		return err
 	}
-	var counts cleanCounts
+	var counts clean.Counts
 	if m != nil {
 		if err := json.Unmarshal(m.Result, &counts); err != nil {
 			return fmt.Errorf("%s: %w", d.Path, err)
@@ -92,10 +85,11 @@ func (a *app) clean(ctx context.Context, path string, o cleanOptions) error {
 		return a.sayCleaned(d.Path, counts, o.format)
 	}
 	defer d.Close()
-	if counts, err = a.writeCleaned(ctx, d, path, clean.Options{Skip: o.skip, HeldOut: held}); err != nil {
+	done, err := a.writeCleaned(ctx, d, in, clean.Options{Skip: o.skip, HeldOut: held})
+	if err != nil {
 		return err
 	}
-	return a.sayCleaned(d.Path, counts, o.format)
+	return a.sayCleaned(d.Path, *done, o.format)
 }
 
 // resolve checks the names of steps and reads the suites; inputs are what decides
@@ -124,42 +118,46 @@ func (o cleanOptions) resolve() (inputs map[string]any, held []audit.HeldOut, er
 	return map[string]any{"version": cleanVersion, "engine": "embedded " + check.Version, "extractor": answer.Version, "skip": skip, "suites": sums}, options.HeldOut, nil
 }
 
-func (a *app) writeCleaned(ctx context.Context, d *runs.Dir, path string, o clean.Options) (cleanCounts, error) {
-	counts := cleanCounts{Removed: map[string]int{}, Changed: map[string]int{}}
+func (a *app) writeCleaned(ctx context.Context, d *runs.Dir, in *rowsFile, o clean.Options) (*clean.Counts, error) {
 	task := a.show.Start("clean")
 	defer task.Drop()
-	text, err := os.ReadFile(path)
+	o.Progress = func(read int64) { task.Update(float64(read), float64(in.size), "") }
+	scratch, err := runs.NewScratch(d.Path)
 	if err != nil {
-		return counts, err
+		return nil, err
 	}
-	r, err := clean.Clean(ctx, check.Embedded{}, text, o)
+	defer scratch.Close()
+	names := []string{"rows.jsonl", "removed.jsonl", "changed.jsonl"}
+	var files []*runs.Writer
+	for _, name := range names {
+		w, err := runs.Create(d.File(name))
+		if err != nil {
+			return nil, err
+		}
+		defer w.Abort()
+		files = append(files, w)
+	}
+	out := clean.Output{Kept: files[0], Removed: files[1], Changed: files[2], Scratch: scratch}
+	counts, err := clean.Clean(ctx, check.Embedded{}, clean.Input{Name: in.path, Text: in, Size: in.size}, out, o)
 	if err != nil {
-		return counts, err
+		return nil, err
 	}
-	if r.Lines == 0 {
-		return counts, fault.Newf("name a JSONL file with a ChatML row a line", "%s holds no row", path)
+	if counts.Lines == 0 {
+		return nil, fault.Newf("name a JSONL file with a ChatML row a line", "%s holds no row", in.path)
 	}
-	counts.Lines, counts.Kept = r.Lines, len(r.Kept)
-	for _, x := range r.Removed {
-		counts.Removed[x.Step]++
+	if err := in.unchanged(); err != nil {
+		return nil, err
 	}
-	for _, x := range r.Changed {
-		counts.Changed[x.Step]++
+	for _, w := range files {
+		if err := w.Commit(); err != nil {
+			return nil, err
+		}
 	}
-	if err := writeLines(d.File("rows.jsonl"), r.Kept); err != nil {
-		return counts, err
-	}
-	if err := writeLines(d.File("removed.jsonl"), r.Removed); err != nil {
-		return counts, err
-	}
-	if err := writeLines(d.File("changed.jsonl"), r.Changed); err != nil {
-		return counts, err
-	}
-	_, err = d.Finish(a.Now(), counts, "rows.jsonl", "removed.jsonl", "changed.jsonl")
+	_, err = d.Finish(a.Now(), counts, names...)
 	return counts, err
 }
 
-func (a *app) sayCleaned(folder string, counts cleanCounts, format string) error {
+func (a *app) sayCleaned(folder string, counts clean.Counts, format string) error {
 	if format == "json" {
 		return writeJSON(a.Out, map[string]any{"version": 1, "folder": folder, "counts": counts})
 	}

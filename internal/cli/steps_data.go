@@ -32,6 +32,14 @@ type dataCounts struct {
 	Stage2   sides `json:"stage2"`
 }
 
+// of is the count of one stage.
+func (c *dataCounts) of(stage int) sides {
+	if stage == 2 {
+		return c.Stage2
+	}
+	return c.Stage1
+}
+
 // sides counts the rows of a stage.
 type sides struct {
 	Train int `json:"train"`
@@ -48,15 +56,11 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 	if err != nil {
 		return step{}, nil, err
 	}
-	version, err := p.engine.Version(ctx)
+	inputs, err := p.dataInputs(ctx, sources)
 	if err != nil {
 		return step{}, nil, err
 	}
-	o := p.dataOptions()
-	s, done, err := p.open(p.runs, "data", p.recipe.Name, map[string]any{
-		"format": dataset.FormatVersion, "sources": sources, "options": o, "engine": p.engine.Name() + " " + version,
-		"extensions": p.recipe.Data.RawExtensions, "general_extensions": p.recipe.Data.GeneralExtensions,
-	})
+	s, done, err := p.open(p.runs, "data", p.recipe.Name, inputs)
 	if err != nil {
 		return step{}, nil, err
 	}
@@ -70,7 +74,7 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 		return s, counts, nil
 	}
 	defer s.dir.Close()
-	if err := p.writeData(ctx, &s, in, o, counts); err != nil {
+	if err := p.writeData(ctx, &s, in, p.dataOptions(), counts); err != nil {
 		return step{}, nil, err
 	}
 	p.data, p.counts = &s, counts
@@ -78,6 +82,18 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 		p.show.Say("  %s left out; %s says why", counted(counts.Removed, "source"), s.path("removed.jsonl"))
 	}
 	return s, counts, nil
+}
+
+// dataInputs names everything that decides what the data set is.
+func (p *pipeline) dataInputs(ctx context.Context, sources map[string]string) (map[string]any, error) {
+	version, err := p.engine.Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"format": dataset.FormatVersion, "sources": sources, "options": p.dataOptions(), "engine": p.engine.Name() + " " + version,
+		"extensions": p.recipe.Data.RawExtensions, "general_extensions": p.recipe.Data.GeneralExtensions,
+	}, nil
 }
 
 func (p *pipeline) dataOptions() dataset.Options {

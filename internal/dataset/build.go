@@ -48,7 +48,7 @@ func (b *builder) readFiles(ctx context.Context) error {
 	for _, r := range b.in.Raw {
 		items = append(items, fromRaw(r, rawStratum))
 	}
-	reasons, err := b.judge(ctx, items)
+	reasons, err := b.judge(items, func(code []compile.Source) ([]compile.Verdict, error) { return b.engine.Compile(ctx, code) })
 	if err != nil {
 		return err
 	}
@@ -64,12 +64,12 @@ func (b *builder) readFiles(ctx context.Context) error {
 
 // judge says of every item why it must stay out, or "". It is safe for concurrent
 // use.
-func (b *builder) judge(ctx context.Context, items []*item) ([]string, error) {
+func (b *builder) judge(items []*item, compiled func([]compile.Source) ([]compile.Verdict, error)) ([]string, error) {
 	var sources []compile.Source
 	for _, it := range items {
 		sources = append(sources, it.code...)
 	}
-	verdicts, err := b.engine.Compile(ctx, sources)
+	verdicts, err := compiled(sources)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,8 @@ func (b *builder) judgeLines(ctx context.Context, file int, lines []stream.Line)
 		items[i] = fromRow(b.set.source(r), messages)
 		list[i].record = r
 	}
-	reasons, err := b.judge(ctx, items)
+	// An answer may show a method alone, as the audit and cleaning see it, too.
+	reasons, err := b.judge(items, func(code []compile.Source) ([]compile.Verdict, error) { return audit.Judge(ctx, b.engine, code) })
 	for i := range reasons {
 		list[i].reason = reasons[i]
 	}

@@ -9,7 +9,7 @@ import (
 
 	"bbjtune/bbj/compile"
 	"bbjtune/bbj/diag"
-	"bbjtune/internal/answer"
+	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/example"
 )
@@ -67,16 +67,16 @@ func fromExample(e *example.Example, o Options) *item {
 	return it
 }
 
-// fromRow takes the fences that are marked as BBj for code, in answers alone: a
-// question may show what is wrong. The fences of an answer are one program.
+// fromRow takes the programs of answers for code: a question may show what is
+// wrong.
 func fromRow(source string, messages []chat.Message) *item {
 	it := &item{source: source, stratum: rowStratum, rows: []chat.Row{{Messages: messages}}}
 	for _, m := range messages {
 		if m.Role != chat.Assistant {
 			continue
 		}
-		if code := answer.Marked(m.Content); len(code) > 0 {
-			it.code = append(it.code, compile.Source{Name: source, Text: []byte(strings.Join(code, "\n"))})
+		for _, code := range audit.Programs(m.Content) {
+			it.code = append(it.code, compile.Source{Name: source, Text: []byte(code)})
 		}
 	}
 	return it

@@ -78,12 +78,14 @@ func task(e *example.Example) string {
 	if len(e.Generation) != 1 || e.Generation[0] == generation.All {
 		return text
 	}
-	hint := hints[e.Generation[0]]
-	if hint == "" || mentions(text, e.Generation[0]) {
+	if hints[e.Generation[0]] == "" || mentions(text, e.Generation[0]) {
 		return text
 	}
-	return text + " Write it for " + hint + "."
+	return text + hintSentence(e.Generation[0])
 }
+
+// hintSentence names a generation behind the words of a task.
+func hintSentence(g generation.Generation) string { return " Write it for " + hints[g] + "." }
 
 var generationWords = map[generation.Generation][]string{
 	generation.Character: {"character", "screen", "terminal", "console"},

@@ -3,6 +3,7 @@ package eval
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -10,12 +11,13 @@ import (
 	"bbjtune/bbj/compile"
 	"bbjtune/bbj/diag"
 	"bbjtune/internal/answer"
+	"bbjtune/internal/fault"
 	"bbjtune/internal/stats"
 	"bbjtune/internal/suite"
 )
 
 // ResultVersion is the version of the result's shape.
-const ResultVersion = 1
+const ResultVersion = 2
 
 // Result is a scored evaluation of one model.
 type Result struct {
@@ -59,6 +61,18 @@ type EngineRef struct {
 	Version string `json:"version"`
 }
 
+// ParseResult reads a result from its JSON form; name is what errors call it.
+func ParseResult(name string, text []byte) (*Result, error) {
+	var r Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if r.Version != ResultVersion {
+		return nil, fault.Newf("evaluate again with this bbjtune", "%s has version %d, this program reads %d", name, r.Version, ResultVersion)
+	}
+	return &r, nil
+}
+
 // Metrics are the scores of a set of answers. compile@1 and clean@1 count the
 // cases that ask for a program, task@1 all cases, the rest all questions.
 type Metrics struct {
@@ -92,6 +106,9 @@ type Fault struct {
 // Answer is one scored answer.
 type Answer struct {
 	Sample
+	// Program says that the case asks for one, Fact that it is a question of fact.
+	Program bool `json:"program"`
+	Fact    bool `json:"fact,omitempty"`
 	// Code is the program that was judged: that of the answer, put into the
 	// case's gap where it has one.
 	Code  string      `json:"code"`
@@ -126,24 +143,24 @@ func Score(ctx context.Context, s *suite.Suite, engine compile.Engine, samples [
 	r := &Result{Version: ResultVersion, Engine: EngineRef{engine.Name(), version}, Extract: answer.Version}
 	for i, sample := range samples {
 		c := cases[sample.Case]
-		r.Answers = append(r.Answers, Answer{sample, string(sources[i].Text), c.Judge(found[i], verdicts[i])})
+		r.Answers = append(r.Answers, Answer{sample, c.WantsCode(), c.Type == suite.Fact, string(sources[i].Text), c.Judge(found[i], verdicts[i])})
 	}
-	r.Metrics = measure(cases, r.Answers)
+	r.Metrics = measure(r.Answers)
 	r.Slices = slicesOf(cases, r.Answers)
 	r.Faults = faults(r.Answers)
 	return r, nil
 }
 
-func measure(cases map[string]*suite.Case, answers []Answer) Metrics {
+func measure(answers []Answer) Metrics {
 	var programs, compiles, clean, task, noCode, facts, right, unstopped, tokens int
 	for _, a := range answers {
-		if cases[a.Case].Type == suite.Fact {
+		if a.Fact {
 			facts++
 			right += one(a.Score.Task)
 		} else {
 			task += one(a.Score.Task)
 		}
-		if cases[a.Case].WantsCode() {
+		if a.Program {
 			programs++
 			compiles += one(a.Score.Compiles)
 			clean += one(a.Score.Clean)
@@ -192,7 +209,7 @@ func slicesOf(cases map[string]*suite.Case, answers []Answer) []Slice {
 		}
 		slices.Sort(order)
 		for _, v := range order {
-			list = append(list, Slice{p.name, v, measure(cases, groups[v])})
+			list = append(list, Slice{p.name, v, measure(groups[v])})
 		}
 	}
 	return list
@@ -234,11 +251,7 @@ const (
 
 // Compare pairs the answers of a and b on the same cases. compile@1 looks at
 // the cases that ask for a program, and no metric at facts.
-func Compare(s *suite.Suite, a, b *Result, m Metric) stats.Paired {
-	wants := map[string]bool{}
-	for _, c := range s.Cases {
-		wants[c.ID] = m != CompileAt1 || c.WantsCode()
-	}
+func Compare(a, b *Result, m Metric) stats.Paired {
 	other := map[key]suite.Score{}
 	for _, x := range b.Answers {
 		other[key{x.Case, x.Repeat}] = x.Score
@@ -246,7 +259,7 @@ func Compare(s *suite.Suite, a, b *Result, m Metric) stats.Paired {
 	var left, right []bool
 	for _, x := range a.Answers {
 		y, ok := other[key{x.Case, x.Repeat}]
-		if !ok || !wants[x.Case] {
+		if !ok || x.Fact || m == CompileAt1 && !x.Program {
 			continue
 		}
 		left, right = append(left, m.of(x.Score)), append(right, m.of(y))

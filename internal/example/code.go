@@ -142,13 +142,13 @@ func (p *parser) checkFence(f markdown.Fence) {
 	switch {
 	case len(bytes.TrimSpace(f.Code)) == 0:
 		p.report(Code, onLine(f.Line-1), "code fence is empty")
-	case !saysWhat(f.Code):
+	case !SaysWhat(f.Code):
 		p.report(Code, onLine(f.Line), "code starts without a REM that says what it does")
 	}
 }
 
-// saysWhat reports whether the remarks at the beginning hold a word.
-func saysWhat(code []byte) bool {
+// SaysWhat reports whether the remarks at the beginning of a program hold a word.
+func SaysWhat(code []byte) bool {
 	for line := range bytes.Lines(code) {
 		m := remark.FindSubmatch(bytes.TrimSpace(line))
 		if m == nil {

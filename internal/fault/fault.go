@@ -47,8 +47,10 @@ func Hint(err error) string {
 	switch {
 	case errors.As(err, &h):
 		return h.hint
-	case errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "free disk space and run the same command again; it goes on where it stopped"
+	case errors.Is(err, syscall.EFBIG):
+		return "the disk, or a limit of the system (ulimit -f), allows no file so large; raise it, or choose another folder with --runs"
 	case errors.Is(err, fs.ErrPermission):
 		return "check the permissions of that file or folder"
 	}

@@ -3,10 +3,13 @@ package runs
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // WriteFile writes data under path so that a reader, or a machine that loses
@@ -27,9 +30,22 @@ func WriteWith(path string, write func(io.Writer) error) error {
 	}
 	defer w.Abort()
 	if err := write(w); err != nil {
+		if full := w.Flush(); full != nil {
+			return unwritten(path, full)
+		}
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return w.Commit()
+}
+
+// unwritten says of a file that it could not be written, by the name that it was
+// to have.
+func unwritten(path string, err error) error {
+	var temporary *fs.PathError
+	if errors.As(err, &temporary) {
+		err = temporary.Err
+	}
+	return fmt.Errorf("write %s: %w", path, err)
 }
 
 // Writer is a file under way: it has its name only after Commit.
@@ -46,26 +62,38 @@ func Create(path string) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-*")
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+temporaryMark+"*")
 	if err != nil {
-		return nil, err
+		return nil, unwritten(path, err)
 	}
 	return &Writer{bufio.NewWriterSize(f, 1<<16), path, f}, nil
+}
+
+// temporaryMark stands in the names of files under way, after a dot.
+const temporaryMark = ".tmp-"
+
+// Write adds to the content.
+func (w *Writer) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		err = unwritten(w.path, err)
+	}
+	return n, err
 }
 
 // Commit flushes the content to disk and gives the file its name.
 func (w *Writer) Commit() error {
 	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write %s: %w", w.path, err)
+		return unwritten(w.path, err)
 	}
 	if err := w.file.Chmod(0o644); err != nil && !chmodUnsupported {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
-		return err
+		return unwritten(w.path, err)
 	}
 	if err := w.file.Close(); err != nil {
-		return err
+		return unwritten(w.path, err)
 	}
 	if err := os.Rename(w.file.Name(), w.path); err != nil {
 		return err
@@ -82,4 +110,14 @@ func (w *Writer) Abort() {
 	w.file.Close()
 	os.Remove(w.file.Name())
 	w.file = nil
+}
+
+// sweep takes away the files under way that a killed process left below a folder.
+func sweep(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasPrefix(e.Name(), ".") || !strings.Contains(e.Name(), temporaryMark) {
+			return err
+		}
+		return os.Remove(path)
+	})
 }

@@ -84,7 +84,8 @@ type Dir struct {
 
 // Open returns the folder root/kind/name-<key> for the inputs, made if it is
 // missing, and the manifest when the work is already complete. The folder is
-// locked against a second process until Close; for complete work it is not.
+// locked against a second process until Close; for complete work it is not. Files
+// that a killed process was writing are gone.
 func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
 	d, err := folder(root, kind, name, tool, inputs)
 	if err != nil {
@@ -104,10 +105,27 @@ func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
 	if errors.Is(err, errDamaged) {
 		err = d.clear()
 	}
+	if m == nil && err == nil {
+		err = sweep(d.Path)
+	}
 	if m != nil || err != nil {
 		return d, m, errors.Join(err, d.Close())
 	}
 	return d, nil, nil
+}
+
+// Find returns the folder of complete work, or nil where it is missing or under
+// way. Nothing is made and nothing is locked.
+func Find(root, kind string, inputs any) (*Dir, *Manifest, error) {
+	d, err := folder(root, kind, "", "", inputs)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := d.complete()
+	if m == nil && (err == nil || errors.Is(err, errDamaged)) {
+		return nil, nil, nil
+	}
+	return d, m, err
 }
 
 // Anew is Open for work that is to be done again: the folder is emptied, whether

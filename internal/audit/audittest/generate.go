@@ -5,6 +5,7 @@ package audittest
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 
@@ -44,6 +45,20 @@ func Generate(seed uint64) []chat.Row {
 	g.repeat(rows, lengths, forms)
 	random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	return rows
+}
+
+// Write writes so many rows as JSONL: blocks of Rows, each of the next seed and with
+// all the defects at their counts. The last block is cut short where the number asks
+// for it.
+func Write(w io.Writer, seed uint64, rows int) error {
+	for ; rows > 0; seed++ {
+		block := Generate(seed)
+		if err := chat.WriteJSONL(w, block[:min(rows, len(block))]); err != nil {
+			return err
+		}
+		rows -= len(block)
+	}
+	return nil
 }
 
 func row(prompt, answer string) chat.Row {
