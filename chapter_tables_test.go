@@ -124,7 +124,7 @@ var metricWords = map[string]string{
 	"compile@1":   "answers whose program compiles at the first attempt / answers to cases that ask for a program",
 	"clean@1":     "answers whose program compiles and names nothing that the check knows not to exist / the same",
 	"task@1":      "answers that compile and pass every check of the case / answers to all cases",
-	"facts":       "right answers to questions of fact / answers to such questions, which count for nothing else (planned: no suite has any yet)",
+	"facts":       "right answers to questions of fact / answers to such questions; no other rate counts them",
 	"compile@k":   "with several answers a case: in how many cases at least one of k would compile, estimated without bias",
 	"task@k":      "the same for the task",
 	"no_code":     "answers without a program where one was asked for; they count as failures",

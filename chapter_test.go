@@ -1,7 +1,6 @@
 package bbjtune_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +17,6 @@ import (
 	"testing"
 
 	"bbjtune/bbj/check"
-	"bbjtune/bbj/compile"
-	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
 	_ "bbjtune/internal/cli" // the program that is run: a change of it makes go test run these tests again
 	"bbjtune/internal/recipe"
@@ -256,7 +253,7 @@ func TestChapterCommands(t *testing.T) {
 
 // evaluations makes the folders runs/eval/first and runs/eval/second, of two
 // models that do not exist: the first gives the suite's reference for every fourth
-// case and a wrong answer to the others, the second the other way round.
+// question and a wrong answer to the others, the second the other way round.
 func (c chapter) evaluations(t *testing.T) {
 	t.Helper()
 	s, err := suite.Load("suites/bbj-core")
@@ -264,10 +261,12 @@ func (c chapter) evaluations(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := func(model, question string) string {
-		for i, x := range s.Cases {
-			if strings.Contains(question, x.Prompt) && (i%4 == 0) == (model == "first") {
+		for i, x := range s.Questions() {
+			switch {
+			case x.Question() != question:
+			case (i%4 == 0) == (model == "first"):
 				return x.Reference
-			} else if strings.Contains(question, x.Prompt) {
+			default:
 				return x.Wrong[0].Answer
 			}
 		}
@@ -392,24 +391,11 @@ func TestChapterSuiteLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, one := range s.Cases {
-		if !judged(t, one, one.Reference).Task {
-			t.Errorf("the reference of %s does not pass", one.ID)
-		}
-		for _, w := range one.Wrong {
-			if score := judged(t, one, w.Answer); score.Compiles != (w.Check > 0) || score.Task {
-				t.Errorf("the wrong answer of %s: %+v", one.ID, score)
-			}
-		}
-	}
-}
-
-func judged(t *testing.T, c *suite.Case, text string) suite.Score {
-	t.Helper()
-	a := answer.Extract(text)
-	verdicts, err := check.Embedded{}.Compile(context.Background(), []compile.Source{{Name: c.ID, Text: []byte(a.Code)}})
+	findings, err := suite.Verify(t.Context(), check.Embedded{}, s.Questions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.Judge(text, a, verdicts[0])
+	for _, f := range findings {
+		t.Errorf("%s:%d: %s", f.File, f.Span.Start.Line, f.Message)
+	}
 }

@@ -3,7 +3,6 @@ package bbjtune_test
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
 
 	"bbjtune/bbj/check"
@@ -70,9 +69,114 @@ func TestExamplesCoverTheField(t *testing.T) {
 	}
 }
 
-// nearest is how alike an example and an evaluation case may be at most. It is
-// stricter than the threshold at which the data builder leaves an example out.
-const nearest = 0.5
+// pair names a cell of the suite's table.
+type pair struct{ a, b string }
+
+// The suite covers the field: every value of every dimension is met 12 times or
+// more, and no cell of two dimensions is empty but those that cannot be.
+func TestSuiteCoversTheField(t *testing.T) {
+	s, err := suite.Load("suites/bbj-core")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string][]string{"type": nil, "generation": {string(generation.All)}, "difficulty": example.Difficulties(), "topic": example.Topics()}
+	for _, v := range example.Types() {
+		values["type"] = append(values["type"], string(v))
+	}
+	for _, v := range generation.Known() {
+		values["generation"] = append(values["generation"], string(v))
+	}
+	single, cells := map[pair]int{}, map[pair]int{}
+	reviewed, gaps := map[string]int{}, map[string]int{}
+	for _, c := range s.Cases {
+		of := map[string]string{"type": string(c.Type), "generation": string(c.Generation), "difficulty": c.Difficulty, "topic": c.Topic}
+		for a, v := range of {
+			single[pair{a, v}]++
+			for b, w := range of {
+				cells[pair{a + " " + v, b + " " + w}]++
+			}
+		}
+		if c.Review {
+			reviewed[string(c.Generation)]++
+		}
+		if c.Prefix != "" {
+			gaps["prefix"]++
+		}
+		if c.Suffix != "" {
+			gaps["suffix"]++
+		}
+	}
+	atLeast := func(n, want int, what string) {
+		if n < want {
+			t.Errorf("%s: %d, want %d or more", what, n, want)
+		}
+	}
+	atLeast(len(s.Cases), 160, "cases")
+	atLeast(len(s.Facts), 40, "questions of fact")
+	atLeast(gaps["prefix"], 12, "completions with a prefix")
+	atLeast(gaps["suffix"], 6, "completions with a suffix")
+	inAll := 0
+	for _, g := range values["generation"] {
+		atLeast(reviewed[g], 3, "cases for review of generation "+g)
+		inAll += reviewed[g]
+	}
+	atLeast(inAll, 24, "cases for review")
+	for dimension, list := range values {
+		for _, v := range list {
+			n := single[pair{dimension, v}]
+			t.Logf("%s %s: %d", dimension, v, n)
+			atLeast(n, 12, dimension+" "+v)
+		}
+	}
+	for _, two := range []pair{{"type", "generation"}, {"type", "difficulty"}, {"type", "topic"}, {"generation", "difficulty"}, {"generation", "topic"}, {"difficulty", "topic"}} {
+		for _, v := range values[two.a] {
+			for _, w := range values[two.b] {
+				n := cells[pair{two.a + " " + v, two.b + " " + w}]
+				if why := impossible(v, w); two.a == "generation" && two.b == "topic" && why != "" {
+					if n > 0 {
+						t.Errorf("%s × %s: %d cases, but %s", v, w, n, why)
+					}
+					continue
+				}
+				want := 1
+				if two.b != "topic" {
+					want = 3
+				}
+				atLeast(n, want, two.a+" "+v+" × "+two.b+" "+w)
+			}
+		}
+	}
+}
+
+// impossible says why a generation and a topic exclude each other, or nothing.
+func impossible(gen, topic string) string {
+	switch {
+	case topic == "dwc" && gen != "dwc":
+		return "the topic is the web client"
+	case topic == "gui" && (gen == "all" || gen == "character"):
+		return "a window belongs to a generation that has windows"
+	case topic == "oop" && (gen == "character" || gen == "vpro5"):
+		return "classes came with the object API"
+	}
+	return ""
+}
+
+// No case is nearly the same as another: each counts once.
+func TestCasesDiffer(t *testing.T) {
+	s, err := suite.Load("suites/bbj-core")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range s.Cases {
+		for _, other := range s.Cases[:i] {
+			for part, text := range c.HeldOut()[:2] {
+				if j := near.Similarity(text, other.HeldOut()[part]); j >= near.Threshold {
+					t.Errorf("%s and %s are alike (%.2f)", c.ID, other.ID, j)
+				}
+			}
+		}
+	}
+}
 
 // No evaluation case resembles an example, neither in its question nor in its
 // answer: what is measured was not trained on.
@@ -81,14 +185,25 @@ func TestNoCaseResemblesAnExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	type sets struct {
+		name  string
+		parts [2]near.Set // question and answer
+	}
+	setsOf := func(name, question, answer string) sets {
+		return sets{name, [2]near.Set{near.Of(question), near.Of(answer)}}
+	}
+	var cases []sets
+	for _, c := range s.Cases {
+		cases = append(cases, setsOf(c.ID, c.HeldOut()[0], c.HeldOut()[1]))
+	}
 	for _, e := range loadExamples(t) {
-		prompt, answer := dataset.Conversation(e, 0)
-		for _, c := range s.Cases {
-			if j := near.Similarity(prompt, c.Prompt); j >= nearest {
-				t.Errorf("the prompt of %s and %s are alike (%.2f)", c.ID, e.Path, j)
-			}
-			if j := near.Similarity(answer, c.Reference); j >= nearest {
-				t.Errorf("the answers of %s and %s are alike (%.2f)", c.ID, e.Path, j)
+		question, answer := dataset.Conversation(e, 0)
+		mine := setsOf(e.Path, question, suite.Bare(answer))
+		for _, c := range cases {
+			for i, part := range []string{"question", "answer"} {
+				if j := near.Jaccard(mine.parts[i], c.parts[i]); j >= suite.Nearest {
+					t.Errorf("the %ss of %s and %s are alike (%.2f)", part, c.name, e.Path, j)
+				}
 			}
 		}
 	}
@@ -101,8 +216,10 @@ func TestShippedContentBuilds(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := dataset.Input{Examples: loadExamples(t)}
-	for _, c := range s.Cases {
-		in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: c.Prompt}, dataset.HeldOut{Name: c.ID, Text: strings.Trim(c.Reference, "`\n")})
+	for _, c := range s.Questions() {
+		for _, text := range c.HeldOut() {
+			in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: text})
+		}
 	}
 	set, err := dataset.Build(context.Background(), check.Embedded{}, in, dataset.Options{Seed: 42, ValidShare: 0.1, Phrasings: 1, SystemPrompts: []string{"s"}})
 	if err != nil {

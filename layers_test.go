@@ -54,7 +54,7 @@ var layers = map[string][]string{
 	"internal/gpumem":      {"internal/fault", "internal/recipe"},
 	"internal/example":     {"bbj/diag", "bbj/generation", "bbj/syntax", "internal/fault", "internal/markdown", "internal/nearest", "internal/strictyaml"},
 	"internal/suite": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/example",
-		"internal/fault", "internal/markdown", "internal/strictyaml"},
+		"internal/fault", "internal/markdown", "internal/near", "internal/strictyaml"},
 	"internal/near":   {},
 	"internal/stream": {},
 	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/audit", "internal/chat", "internal/example",

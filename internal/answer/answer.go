@@ -19,6 +19,8 @@ type Answer struct {
 	Code string
 	// Prose is the text around it.
 	Prose string
+	// Text is the whole answer, without reasoning and chat tokens.
+	Text string
 	// Fenced reports that the program stood in a code fence; otherwise the
 	// whole text was taken for it.
 	Fenced bool
@@ -52,11 +54,11 @@ func Extract(text string) Answer {
 	blocks, prose, closed := fences(text)
 	if len(blocks) == 0 {
 		if looksLikeCode(text) {
-			return Answer{Code: strings.Trim(text, "\n"), Closed: true}
+			return Answer{Code: strings.Trim(text, "\n"), Text: text, Closed: true}
 		}
-		return Answer{Prose: strings.TrimSpace(text), Closed: true}
+		return Answer{Prose: strings.TrimSpace(text), Text: text, Closed: true}
 	}
-	return Answer{Code: join(blocks), Prose: strings.TrimSpace(prose), Fenced: true, Closed: closed}
+	return Answer{Code: join(blocks), Prose: strings.TrimSpace(prose), Text: text, Fenced: true, Closed: closed}
 }
 
 // said drops what is not meant for the reader. The expressions walk slowly over

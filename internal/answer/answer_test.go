@@ -81,6 +81,7 @@ func TestExtract(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			got := answer.Extract(c.text)
+			got.Text = "" // has a test of its own
 			want := answer.Answer{Code: c.code, Prose: c.prose, Fenced: c.fenced, Closed: c.closed}
 			if got != want {
 				t.Errorf("\n got %+v\nwant %+v", got, want)
@@ -98,6 +99,19 @@ func TestExtractIsLinear(t *testing.T) {
 		answer.Extract(text)
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("1 MB of %q take %s", piece, took)
+		}
+	}
+}
+
+func TestTextIsTheAnswerWithoutItsThoughts(t *testing.T) {
+	for text, want := range map[string]string{
+		"It prints 7.": "It prints 7.",
+		"<think>8 perhaps</think>It prints 7.<|im_end|>\n<|im_start|>user": "It prints 7.",
+		"So:\r\n```bbj\r\nprint 7\r\n```":                                  "So:\n```bbj\nprint 7\n```",
+		"print 7":                                                          "print 7",
+	} {
+		if got := answer.Extract(text).Text; got != want {
+			t.Errorf("%q: text %q, want %q", text, got, want)
 		}
 	}
 }

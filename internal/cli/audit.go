@@ -212,8 +212,8 @@ func (o auditOptions) resolve() (audit.Options, error) {
 		if err != nil {
 			return options, err
 		}
-		for _, c := range s.Cases {
-			for _, text := range heldTexts(c) {
+		for _, c := range s.Questions() {
+			for _, text := range c.HeldOut() {
 				options.HeldOut = append(options.HeldOut, audit.HeldOut{Name: c.ID, Text: text})
 			}
 		}

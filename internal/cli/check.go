@@ -181,8 +181,8 @@ func documented(code string) render.Rule {
 		help := fmt.Sprintf("%s.\n\n%s\n\nTo do: %s.\n", sentence(r.Title), r.Why, r.Help)
 		return render.Rule{Code: r.Code, Name: r.Name, Title: r.Title, Help: help, Family: recipeaudit.Family, Severity: r.Severity}
 	}
-	if code == suite.Format.Code {
-		return formatRule(suite.Format)
+	if r, ok := suite.Lookup(code); ok {
+		return formatRule(r)
 	}
 	return render.Rule{Code: code}
 }

@@ -158,11 +158,15 @@ func isCase(path string) bool {
 // is wrong with the case.
 func reference(path string, text []byte) ([]markdown.Fence, []diag.Diagnostic) {
 	doc, err := markdown.Parse(path, text)
+	var one *suite.Case
 	if err == nil {
-		_, err = suite.ParseCase(filepath.ToSlash(path), path, text)
+		one, err = suite.ParseCase(filepath.ToSlash(path), path, text)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, []diag.Diagnostic{suite.Finding(path, err)}
+	case one.Prefix+one.Suffix != "":
+		return nil, nil // a part of a program, which suite check puts into the whole
 	}
 	s, _ := doc.Section("Reference")
 	return s.AllFences(), nil

@@ -20,7 +20,7 @@ import (
 // evalFlags are the flags of eval for a model behind an endpoint.
 type evalFlags struct {
 	suite, url, model, keyEnv, label, notes, system string
-	maxTokens, samples, concurrency, seed           int
+	maxTokens, samples, concurrency, seed, cases    int
 	temperature                                     float64
 	again                                           bool
 	format                                          string
@@ -72,6 +72,7 @@ The gates are held against the model behind --url, or the recipe's tuned model.`
 	fl.StringVar(&f.notes, "notes", "", "what the report says beside it")
 	fl.StringVar(&f.suite, "suite", "suites/bbj-core", "suite to evaluate on")
 	fl.StringVar(&f.system, "system", d.Data.SystemPrompts[0], "system prompt")
+	fl.IntVar(&f.cases, "cases", 0, "ask a fixed part of the suite with so many questions (0: all)")
 	fl.IntVar(&f.maxTokens, "max-tokens", d.Evaluate.MaxTokens, "longest answer in tokens")
 	fl.IntVar(&f.samples, "samples", 1, "answers a case")
 	fl.IntVar(&f.concurrency, "concurrency", d.Evaluate.Concurrency, "questions at the same time")
@@ -85,7 +86,7 @@ The gates are held against the model behind --url, or the recipe's tuned model.`
 
 // onlyWithURL refuses the flags that a recipe has keys for.
 func onlyWithURL(cmd *cobra.Command) error {
-	for _, name := range []string{"model", "key-env", "label", "notes", "suite", "system", "max-tokens", "samples", "concurrency", "seed", "temperature", "again"} {
+	for _, name := range []string{"model", "key-env", "label", "notes", "suite", "cases", "system", "max-tokens", "samples", "concurrency", "seed", "temperature", "again"} {
 		if cmd.Flags().Changed(name) {
 			return fault.Newf("set it in the recipe", "--%s goes with --url, not with a recipe", name)
 		}
@@ -99,8 +100,8 @@ func (f evalFlags) validate() error {
 		return fault.New("--url is no http address", "for example http://127.0.0.1:11434/v1")
 	case u.User != nil || u.RawQuery != "":
 		return fault.New("--url holds a user name, a password or a query, which would be written into the results", "put the key into an environment variable and name it with --key-env")
-	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.temperature < 0:
-		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more, --temperature 0 or more", "see bbjtune eval --help")
+	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.temperature < 0 || f.cases < 0:
+		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more, --temperature and --cases 0 or more", "see bbjtune eval --help")
 	case f.samples > 1 && f.temperature == 0:
 		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
 	}
@@ -131,7 +132,7 @@ func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
 	if label == "" {
 		label = f.model
 	}
-	e, err := a.evaluation(slug(label), f.suite, check.Embedded{}, f.concurrency)
+	e, err := a.evaluation(slug(label), f.suite, f.cases, check.Embedded{}, f.concurrency)
 	if err != nil {
 		return err
 	}
@@ -182,7 +183,11 @@ func (a *app) printResults(results []*eval.Result, steps []step, f evalFlags) er
 		return a.enforce(judged)
 	}
 	for i, r := range results {
-		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task))
+		facts := ""
+		if r.Metrics.Facts.N > 0 {
+			facts = ", facts " + report.Percent(r.Metrics.Facts)
+		}
+		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s%s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), facts)
 		for i, at := range r.Metrics.CompileAtK {
 			fmt.Fprintf(a.Out, "  the best of %d answers: compile@%d %s, task@%d %s\n", at.K, at.K, report.AtK(at), at.K, report.AtK(r.Metrics.TaskAtK[i]))
 		}

@@ -68,8 +68,10 @@ func newReach(t *testing.T) *reach {
 	}
 	for i, suite := range []string{"suite1", "suite2", "suite3"} {
 		put(t, suite+"/suite.yaml", "name: "+suite+"\nversion: 1\n")
-		put(t, suite+"/cases/strings/one.md", fmt.Sprintf("---\ntitle: One\ntype: completion\ngeneration: all\ndifficulty: basic\nchecks: [{verb: PRINT}]\n---\n\n## Prompt\n\nPrint %d.\n\n"+
-			"## Reference\n\n```bbj\nprint \"x\"\n```\n\n## Wrong\n\nfails: compile: Python\n\n```python\ndef f(): pass\n```\n", i))
+		for _, name := range []string{"one", "two"} {
+			put(t, suite+"/cases/strings/"+name+".md", fmt.Sprintf("---\ntitle: One\ntype: completion\ngeneration: all\ndifficulty: basic\nchecks: [{verb: PRINT}]\n---\n\n## Prompt\n\nPrint %d.\n\n"+
+				"## Reference\n\n```bbj\nprint \"x\"\n```\n\n## Wrong\n\nfails: compile: Python\n\n```python\ndef f(): pass\n```\n", i))
+		}
 	}
 	r := &reach{T: t, app: &app{Streams: Streams{Now: time.Now, Out: io.Discard, Err: io.Discard}, runs: "runs", cache: "cache"}}
 	r.app.show = progress.New(io.Discard, progress.Options{Now: time.Now})
@@ -118,7 +120,7 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 	r.must(err)
 	b, err := p.findBase(ctx)
 	r.must(err)
-	e, err := p.evaluation("x", rec.Path(rec.Evaluate.Suite), p.engine, rec.Evaluate.Concurrency)
+	e, err := p.evaluation("x", rec.Path(rec.Evaluate.Suite), rec.Evaluate.Cases, p.engine, rec.Evaluate.Concurrency)
 	r.must(err)
 	groups, _, err := p.subjects("base.gguf", "tuned.gguf", "trained")
 	r.must(err)

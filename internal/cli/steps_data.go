@@ -11,13 +11,11 @@ import (
 	"strings"
 
 	"bbjtune/bbj/diag"
-	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/corpus"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
-	"bbjtune/internal/near"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/suite"
 )
@@ -93,7 +91,7 @@ func (p *pipeline) dataInputs(ctx context.Context, sources map[string]string) (m
 		return nil, err
 	}
 	return map[string]any{
-		"format": dataset.FormatVersion, "held_out": heldVersion, "sources": sources, "options": p.dataOptions(), "engine": p.engine.Name() + " " + version,
+		"format": dataset.FormatVersion, "held_out": suite.HeldVersion, "sources": sources, "options": p.dataOptions(), "engine": p.engine.Name() + " " + version,
 		"extensions": p.recipe.Data.RawExtensions, "general_extensions": p.recipe.Data.GeneralExtensions,
 	}, nil
 }
@@ -228,8 +226,8 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 		if err != nil {
 			return in, nil, err
 		}
-		for _, c := range s.Cases {
-			for _, text := range heldTexts(c) {
+		for _, c := range s.Questions() {
+			for _, text := range c.HeldOut() {
 				in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: text})
 			}
 		}
@@ -238,36 +236,6 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 		}
 	}
 	return in, sources, nil
-}
-
-// heldVersion is raised when the same suite holds out other texts.
-const heldVersion = 2
-
-// fewGrams is how many 5-grams a program must have to be held out for itself:
-// shorter ones stand in half of all programs.
-const fewGrams = 20
-
-// heldTexts are what must not be trained on of a case: the question, the answer,
-// and the programs in both, which may stand somewhere without the words around them.
-func heldTexts(c *suite.Case) []string {
-	texts := []string{c.Prompt, bare(c.Reference)}
-	for _, text := range []string{c.Prompt, c.Reference} {
-		if program := strings.Join(answer.Marked(text), ""); len(near.Of(program)) >= fewGrams {
-			texts = append(texts, program)
-		}
-	}
-	return texts
-}
-
-// bare is a reference answer without its fence lines.
-func bare(answer string) string {
-	var lines []string
-	for line := range strings.Lines(answer) {
-		if !strings.HasPrefix(strings.TrimSpace(line), "```") {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "")
 }
 
 func (p *pipeline) readExamples(in *dataset.Input, sources map[string]string, dir string) error {

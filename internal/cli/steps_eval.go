@@ -51,7 +51,9 @@ type evaluation struct {
 	name        string // of the run folders
 }
 
-func (a *app) evaluation(name, dir string, engine compile.Engine, concurrency int) (*evaluation, error) {
+// evaluation reads the suite; of one with more than n questions a part of that size
+// is asked, unless n is 0.
+func (a *app) evaluation(name, dir string, n int, engine compile.Engine, concurrency int) (*evaluation, error) {
 	s, err := suite.Load(dir)
 	if err != nil {
 		return nil, err
@@ -60,11 +62,15 @@ func (a *app) evaluation(name, dir string, engine compile.Engine, concurrency in
 	if err != nil {
 		return nil, err
 	}
-	h := sha256.New()
-	for _, c := range s.Cases {
-		fmt.Fprintf(h, "%s\x00%s\x00", c.ID, c.Prompt)
+	ref := eval.SuiteRef{Name: s.Name, Version: s.Version, Hash: sum}
+	if part := s.Subset(n); part != s {
+		s, ref.Questions = part, n
 	}
-	return &evaluation{a, engine, s, eval.SuiteRef{Name: s.Name, Version: s.Version, Hash: sum}, hex.EncodeToString(h.Sum(nil)), concurrency, name}, nil
+	h := sha256.New()
+	for _, c := range s.Questions() {
+		fmt.Fprintf(h, "%s\x00%s\x00", c.ID, c.Question())
+	}
+	return &evaluation{a, engine, s, ref, hex.EncodeToString(h.Sum(nil)), concurrency, name}, nil
 }
 
 // evaluate returns the scored answers of a subject. The answers and their
@@ -81,7 +87,7 @@ func (e *evaluation) evaluate(ctx context.Context, sub subject) (step, *eval.Res
 	}
 	samples, _ := answers.manifest.Lookup("samples.jsonl")
 	inputs := map[string]any{
-		"answers": answers.dir.Key, "samples": samples.SHA256, "suite": e.ref, "engine": e.engine.Name() + " " + version, "extractor": answer.Version,
+		"answers": answers.dir.Key, "samples": samples.SHA256, "suite": e.ref, "engine": e.engine.Name() + " " + version, "extractor": answer.Version, "judge": suite.JudgeVersion,
 		"label": sub.label, "notes": sub.notes, "form": eval.ResultVersion,
 	}
 	if sub.trained != "" {
@@ -248,7 +254,7 @@ func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, err
 	if p.recipe.Evaluate.Suite == "" {
 		return nil, nil, fault.New("the recipe names no suite to evaluate on", "write evaluate.suite, for example suites/bbj-core")
 	}
-	e, err := p.evaluation(p.recipe.Name, p.recipe.Path(p.recipe.Evaluate.Suite), p.engine, p.recipe.Evaluate.Concurrency)
+	e, err := p.evaluation(p.recipe.Name, p.recipe.Path(p.recipe.Evaluate.Suite), p.recipe.Evaluate.Cases, p.engine, p.recipe.Evaluate.Concurrency)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,7 +38,11 @@ func Differences(model, baseline *eval.Result) []Difference {
 func condition(r *eval.Result, what string) string {
 	switch what {
 	case "suite":
-		return fmt.Sprintf("%s version %d, sha256 %.12s", r.Suite.Name, r.Suite.Version, r.Suite.Hash)
+		text := fmt.Sprintf("%s version %d, sha256 %.12s", r.Suite.Name, r.Suite.Version, r.Suite.Hash)
+		if r.Suite.Questions > 0 {
+			text += fmt.Sprintf(", a part of size %d", r.Suite.Questions)
+		}
+		return text
 	case "engine":
 		return r.Engine.Name + " " + r.Engine.Version
 	case "extractor":

@@ -42,7 +42,7 @@ type Sample struct {
 // Progress hears of every answer.
 type Progress func(done, total, tokens int)
 
-// Ask puts every case to the model Samples times, at most concurrency at once,
+// Ask puts every case and fact to the model Samples times, at most concurrency at once,
 // and returns the answers in the order of the suite. Answers already in the
 // journal are not asked for again. After the first error no further question
 // is put; what was answered stays in the journal.
@@ -54,7 +54,7 @@ func Ask(ctx context.Context, s *suite.Suite, m llm.Model, o Options, concurrenc
 	}
 	defer j.Close()
 	a.journal = j
-	a.total = len(s.Cases) * o.Samples
+	a.total = len(s.Questions()) * o.Samples
 	if err := a.askAll(ctx, s, concurrency); err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ type task struct {
 // feed hands out what is not in the journal yet.
 func (a *asker) feed(ctx context.Context, s *suite.Suite, work chan<- task) {
 	for repeat := range a.options.Samples {
-		for _, c := range s.Cases {
+		for _, c := range s.Questions() {
 			a.mu.Lock()
 			_, done := a.have[key{c.ID, repeat}]
 			a.mu.Unlock()
@@ -158,12 +158,12 @@ func (a *asker) ask(ctx context.Context, t task) error {
 func (o Options) Conversation(c *suite.Case) []chat.Message {
 	list := []chat.Message{{Role: chat.System, Content: o.System}}
 	list = append(list, o.Shots...)
-	return append(list, chat.Message{Role: chat.User, Content: c.Prompt})
+	return append(list, chat.Message{Role: chat.User, Content: c.Question()})
 }
 
 func (a *asker) inOrder(s *suite.Suite) []Sample {
 	list := make([]Sample, 0, a.total)
-	for _, c := range s.Cases {
+	for _, c := range s.Questions() {
 		for repeat := range a.options.Samples {
 			list = append(list, a.have[key{c.ID, repeat}])
 		}

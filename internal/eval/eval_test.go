@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -137,5 +138,54 @@ func TestConversationOrder(t *testing.T) {
 	got := fmt.Sprint(o.Conversation(s.Cases[0]))
 	if want := "[{system sys} {user q} {assistant a} {user case0}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A case with a gap is asked with its program, and the answer is judged inside it;
+// a question of fact counts for itself alone.
+func TestGapsAndFacts(t *testing.T) {
+	gap, err := suite.ParseCase("strings/gap.md", "gap", []byte("---\ntitle: x\ntype: completion\ngeneration: all\ndifficulty: basic\nchecks: [{order: [{verb: FOR}, {verb: PRINT}, {verb: NEXT}]}]\n---\n\n## Prompt\n\nFill it.\n\n"+
+		"## Prefix\n\n```bbj\nfor i=1 to 3\n```\n\n## Suffix\n\n```bbj\nnext i\n```\n\n## Reference\n\n```bbj\nprint i\n```\n\n## Wrong\n\nfails: check 1: no\n\n```bbj\nx=i\n```\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := suite.ParseFacts("strings.yaml", "facts", []byte("facts:\n- {id: a, question: 'How many?', generation: all, difficulty: basic, accept: '\\b7\\b', right: '7', wrong: '8', source: x}\n"+
+		"- {id: b, question: 'And then?', generation: all, difficulty: basic, accept: '\\b8\\b', right: '8', wrong: '7', source: x}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &suite.Suite{Cases: []*suite.Case{gap}, Facts: facts}
+	var shown sync.Map
+	m := model(func(q string) (llm.Reply, error) {
+		shown.Store(q, true)
+		if strings.Contains(q, suite.Gap) {
+			return reply("```bbj\nfor i = 1 to 3\n  print i\n```")
+		}
+		return reply("It is 7.")
+	})
+	samples, err := ask(t, s, m, filepath.Join(t.TempDir(), "j"))
+	if err != nil || len(samples) != 3 {
+		t.Fatalf("%d samples, %v", len(samples), err)
+	}
+	if _, ok := shown.Load(gap.Question()); !ok {
+		t.Error("the program with the gap was not shown")
+	}
+	r, answers := scored(t, s, samples)
+	if got := answers[0].Code; got != "for i=1 to 3\n  print i\nnext i" {
+		t.Errorf("judged was %q", got)
+	}
+	if x := r.Metrics; x.Compile.K != 1 || x.Compile.N != 1 || x.Task.K != 1 || x.Task.N != 1 || x.Facts.K != 1 || x.Facts.N != 2 || x.MeanTokens != 10 {
+		t.Errorf("metrics %+v", x)
+	}
+	for _, sl := range r.Slices {
+		if sl.Metrics.Task.N != 1 || sl.Metrics.Facts.N != 0 {
+			t.Errorf("slice %s %s counts facts: %+v", sl.By, sl.Value, sl.Metrics)
+		}
+	}
+	if c := r.Cases; c[0].Prompt != gap.Question() || c[0].Fact || !c[1].Fact || c[1].Program {
+		t.Errorf("cases %+v", c)
+	}
+	if p, err := r.Rate(eval.TaskAt1); err != nil || p.Cases != 1 {
+		t.Errorf("%d cases do a task, facts do none: %v", p.Cases, err)
 	}
 }

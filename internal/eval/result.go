@@ -52,6 +52,9 @@ type SuiteRef struct {
 	Name    string `json:"name"`
 	Version int    `json:"version"`
 	Hash    string `json:"hash"`
+	// Questions is how many were asked of a suite that was evaluated in part,
+	// else 0.
+	Questions int `json:"questions,omitempty"`
 }
 
 // EngineRef says which compiler judged.
@@ -68,7 +71,8 @@ type Case struct {
 	Type       string `json:"type"`
 	Difficulty string `json:"difficulty"`
 	Topic      string `json:"topic"`
-	Prompt     string `json:"prompt"`
+	// Prompt is all that was asked, with the program around a gap.
+	Prompt string `json:"prompt"`
 	// Program says that the case asks for one, Fact that it is a question of
 	// fact, which counts for the fact score and for no other.
 	Program bool `json:"program"`
@@ -146,6 +150,8 @@ type TopicCount struct {
 // Answer is one scored answer, as it is kept beside the result.
 type Answer struct {
 	Sample
+	// Code is the program that was judged: that of the answer, put into the
+	// case's gap where it has one.
 	Code  string      `json:"code"`
 	Score suite.Score `json:"score"`
 	// Missed names the checks that fail.

@@ -38,7 +38,7 @@ func Score(ctx context.Context, s *suite.Suite, engine compile.Engine, samples i
 		return nil, err
 	}
 	j := &judge{engine: engine, cases: map[string]*suite.Case{}, tally: newTally(), keep: keep}
-	for _, c := range s.Cases {
+	for _, c := range s.Questions() {
 		j.cases[c.ID] = c
 	}
 	bytes := 0
@@ -75,17 +75,17 @@ type judge struct {
 }
 
 func (j *judge) flush(ctx context.Context) error {
-	found, verdicts, err := j.compile(ctx)
+	found, programs, verdicts, err := j.compile(ctx)
 	if err != nil {
 		return err
 	}
 	scores := make([]suite.Score, len(j.batch))
 	onAllCores(len(j.batch), func(i int) {
-		scores[i] = j.cases[j.batch[i].Case].Judge(j.batch[i].Text, found[i], verdicts[i])
+		scores[i] = j.cases[j.batch[i].Case].Judge(found[i], verdicts[i])
 	})
 	for i, sample := range j.batch {
 		c := j.cases[sample.Case]
-		a := Answer{Sample: sample, Code: found[i].Code, Score: scores[i]}
+		a := Answer{Sample: sample, Code: programs[i], Score: scores[i]}
 		for _, n := range a.Score.Failed {
 			a.Missed = append(a.Missed, c.Checks[n-1].String())
 		}
@@ -99,17 +99,21 @@ func (j *judge) flush(ctx context.Context) error {
 	return nil
 }
 
-// compile takes the programs out of the batch and asks the engine. What is too
-// long is cut, and gets a verdict of its own.
-func (j *judge) compile(ctx context.Context) ([]answer.Answer, []compile.Verdict, error) {
-	found := make([]answer.Answer, len(j.batch))
+// compile takes what was written out of each answer of the batch, puts it into the
+// case's gap where it has one, and asks the engine about these programs. What is
+// too long is cut, and gets a verdict of its own.
+func (j *judge) compile(ctx context.Context) ([]answer.Answer, []string, []compile.Verdict, error) {
+	found, programs := make([]answer.Answer, len(j.batch)), make([]string, len(j.batch))
 	sources := make([]compile.Source, len(j.batch))
 	tooLong := make([]*compile.Verdict, len(j.batch))
 	onAllCores(len(j.batch), func(i int) {
+		c := j.cases[j.batch[i].Case]
 		found[i] = answer.Extract(j.batch[i].Text)
-		sources[i] = compile.Source{Name: j.batch[i].Case, Text: []byte(found[i].Code)}
-		if n := len(found[i].Code); n > maxProgram {
-			sources[i].Text, found[i].Code = nil, found[i].Code[:maxProgram]
+		programs[i] = c.Program(found[i].Code)
+		sources[i] = compile.Source{Name: c.ID, Text: []byte(programs[i])}
+		if n := len(programs[i]); n > maxProgram {
+			sources[i].Text, programs[i] = nil, programs[i][:maxProgram]
+			found[i].Code = found[i].Code[:min(len(found[i].Code), maxProgram)]
 			message := fmt.Sprintf("a program of %d bytes is too long to be judged", n)
 			at := diag.Pos{Line: 1, Col: 1}
 			tooLong[i] = &compile.Verdict{Diagnostics: []diag.Diagnostic{compile.NoVerdict.Finding("", diag.Span{Start: at, End: at}, message, "")}}
@@ -117,14 +121,14 @@ func (j *judge) compile(ctx context.Context) ([]answer.Answer, []compile.Verdict
 	})
 	verdicts, err := j.engine.Compile(ctx, sources)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	for i, v := range tooLong {
 		if v != nil {
 			verdicts[i] = *v
 		}
 	}
-	return found, verdicts, nil
+	return found, programs, verdicts, nil
 }
 
 // bounded keeps the first diagnostics, with messages of a length that names of a

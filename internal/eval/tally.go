@@ -16,7 +16,7 @@ type tally struct {
 	order   []string
 	faults  map[string]*Fault
 	missing map[string]*Missing
-	// answers counts those of a topic, programs those that were to be programs.
+	// answers counts those to cases of a topic, programs those that were to be programs.
 	answers, programs map[string]int
 	// faulty and missed count by what is wrong and the topic.
 	faulty, missed map[string]map[string]int
@@ -34,7 +34,7 @@ func (t *tally) add(c *suite.Case, a Answer) {
 	if x == nil {
 		x = &Case{
 			ID: c.ID, Title: c.Title, Generation: string(c.Generation), Type: string(c.Type), Difficulty: c.Difficulty, Topic: c.Topic,
-			Prompt: c.Prompt, Program: c.WantsCode(),
+			Prompt: c.Question(), Program: c.WantsCode(), Fact: c.Type == suite.Fact,
 		}
 		t.cases[c.ID] = x
 		t.order = append(t.order, c.ID)
@@ -46,7 +46,7 @@ func (t *tally) add(c *suite.Case, a Answer) {
 	x.NoCode += one(x.Program && !a.Score.HasCode)
 	x.Unstopped += one(!a.Stopped)
 	x.Tokens += a.Tokens
-	t.answers[c.Topic]++
+	t.answers[c.Topic] += one(!x.Fact)
 	t.programs[c.Topic] += one(x.Program)
 	t.addFaults(c, a)
 	if !x.Fact && (a.Score.Compiles || !x.Program) {

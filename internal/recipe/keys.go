@@ -95,6 +95,7 @@ var topKeys = []Key{
 	{Path: "gradient_checkpointing", Meaning: "less memory, more time"},
 	{Path: "tracking", Meaning: "who hears of the losses while a training runs, one or a list: `tensorboard` writes files into the run folder, `wandb` and `mlflow` are services", Words: []string{"tensorboard", "wandb", "mlflow", "none"}},
 	{Path: "evaluate.suite", Meaning: "folder of the suite"},
+	{Path: "evaluate.cases", Meaning: "how many questions are asked: a fixed part of the suite with the same shares of every type and generation; 0 asks all", High: 10000},
 	{Path: "evaluate.few_shot", Meaning: "examples in the prompt of the control; 0 leaves it out", High: 16},
 	{Path: "evaluate.samples", Meaning: "answers a case", Low: 1, High: 100},
 	{Path: "evaluate.max_tokens", Meaning: "longest answer", Low: 16, High: 32768},

@@ -187,6 +187,9 @@ type Stage struct {
 // Evaluate says how the result is judged.
 type Evaluate struct {
 	Suite string `yaml:"suite" json:"suite"`
+	// Cases bounds how many questions of the suite are asked, a fixed part with
+	// the same shares of every type and generation; 0 asks all.
+	Cases int `yaml:"cases" json:"cases,omitempty"`
 	// FewShot is the number of examples in the prompt of the control, an
 	// untuned model that is shown how; 0 leaves the control out.
 	FewShot     int     `yaml:"few_shot" json:"few_shot"`

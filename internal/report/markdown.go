@@ -14,7 +14,7 @@ import (
 
 const (
 	intervalNote = "Brackets hold 95 % Wilson intervals. Qualitative is what people said of the answers in a blinded review. A dash stands where nothing was run."
-	taskNote     = "compile@1 counts the answers whose program compiles at the first attempt. It is a floor: code that does not compile is wrong for certain, and code that compiles may still do something else. task@1 counts the answers that compile and also show what was asked for, clean@1 those that compile and name nothing that does not exist. A case that asks for an explanation has no program to compile and counts for task@1 alone. Answers without a program where one was asked for count as failures. Not stopped are the answers that were cut at the longest length allowed, often in the middle of a program."
+	taskNote     = "compile@1 counts the answers whose program compiles at the first attempt. It is a floor: code that does not compile is wrong for certain, and code that compiles may still do something else. task@1 counts the answers that compile and also show what was asked for, clean@1 those that compile and name nothing that does not exist. A case that asks for an explanation has no program to compile and counts for task@1 alone. Facts are the questions of fact answered right; no other rate counts them. Answers without a program where one was asked for count as failures. Not stopped are the answers that were cut at the longest length allowed, often in the middle of a program."
 	bestNote     = "Every case was answered several times. compile@k and task@k estimate, without bias, in how many cases at least one of k answers would do."
 	pairedNote   = "The same cases, one by one: the difference in percentage points with its 95 % interval, how many cases only one of the two solved (or solved more often), and the probability of such a split if both were equally good. Better and worse: that probability is below 5 %. Tied: it is not, and the interval lies within 10 points to either side. Too few cases: neither can be said."
 	sliceNote    = "Where the main model differs for certain in a group of cases; the probabilities are corrected for the number of groups (Holm)."
@@ -249,10 +249,34 @@ func (r *Report) markdownCases(b *strings.Builder) {
 	}
 }
 
+// Asked says how many cases and facts were asked, and whether those were all.
+func (r *Report) Asked() string {
+	m := r.Models[0]
+	cases, facts := 0, 0
+	for _, c := range m.Cases {
+		if c.Fact {
+			facts++
+		} else {
+			cases++
+		}
+	}
+	text := fmt.Sprintf("%d cases", cases)
+	if cases == 1 {
+		text = "1 case"
+	}
+	if facts > 0 {
+		text += fmt.Sprintf(", %d questions of fact", facts)
+	}
+	if m.Suite.Questions > 0 {
+		text += ": a fixed part of the suite with the same shares of types and generations"
+	}
+	return text
+}
+
 func (r *Report) markdownConditions(b *strings.Builder) {
 	m := r.Models[0]
-	fmt.Fprintf(b, "\n## Conditions\n\nSuite %s version %d (%d cases, sha256 %.12s). Compiler: %s %s. Extractor version %d. Temperature %g, at most %d tokens, %d sample a case, seed %d.\n",
-		Cell(m.Suite.Name), m.Suite.Version, len(m.Cases), m.Suite.Hash, m.Engine.Name, m.Engine.Version, m.Extract,
+	fmt.Fprintf(b, "\n## Conditions\n\nSuite %s version %d (%s, sha256 %.12s). Compiler: %s %s. Extractor version %d. Temperature %g, at most %d tokens, %d sample a case, seed %d.\n",
+		Cell(m.Suite.Name), m.Suite.Version, r.Asked(), m.Suite.Hash, m.Engine.Name, m.Engine.Version, m.Extract,
 		m.Options.Temperature, m.Options.MaxTokens, m.Options.Samples, m.Options.Seed)
 	for _, m := range r.Models {
 		fmt.Fprintf(b, "\n- %s: %s", Cell(m.Model), Cell(m.Identity))

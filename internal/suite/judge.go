@@ -7,6 +7,9 @@ import (
 	"bbjtune/internal/answer"
 )
 
+// JudgeVersion is raised whenever some answer would be judged in another way.
+const JudgeVersion = 2
+
 // Score is the judgement of one answer.
 type Score struct {
 	// HasCode reports that a program was found where one was asked for.
@@ -26,17 +29,18 @@ type Score struct {
 }
 
 // Judge scores an answer to the case. verdict is the engine's on the answer's
-// program and is not looked at for prose.
-func (c *Case) Judge(text string, a answer.Answer, verdict compile.Verdict) Score {
+// program, put into the case's gap (see [Case.Program]), and is not looked at for
+// prose.
+func (c *Case) Judge(a answer.Answer, verdict compile.Verdict) Score {
 	s := Score{HasCode: a.Code != ""}
 	if c.WantsCode() {
 		s.Compiles = s.HasCode && verdict.OK
 		s.Clean = s.Compiles && !diag.HasErrors(verdict.Diagnostics, diag.API)
 		s.Diagnostics = verdict.Diagnostics
 	}
-	program := syntax.Parse([]byte(a.Code))
+	program := syntax.Parse([]byte(c.Program(a.Code)))
 	for i := range c.Checks {
-		if !c.Checks[i].Holds(program, text) {
+		if !c.Checks[i].Holds(program, a.Text) {
 			s.Failed = append(s.Failed, i+1)
 		}
 	}

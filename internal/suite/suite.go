@@ -1,41 +1,50 @@
 // Package suite reads an evaluation suite: cases in Markdown with a prompt,
 // the checks that a right answer passes, a reference answer that does and
-// wrong answers that do not, as suites/FORMAT.md says. It also decides whether
-// an answer passes.
+// wrong answers that do not, and questions of fact in YAML, as suites/FORMAT.md
+// says. It also decides whether an answer passes, and whether a suite keeps what
+// it says of its own answers.
 //
 // It must not know models or statistics.
 package suite
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"bbjtune/bbj/diag"
 	"bbjtune/bbj/generation"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
-	"bbjtune/internal/markdown"
 	"bbjtune/internal/strictyaml"
 )
 
-// Suite is a folder of cases.
+// FormatVersion is the newest version of the format that can be read. Version 1
+// had neither prefixes nor facts, and one right answer a case.
+const FormatVersion = 2
+
+// Suite is a folder of cases and facts.
 type Suite struct {
 	Head
 	Cases []*Case
+	// Facts are the questions of fact, which are scored for themselves.
+	Facts []*Case
 }
+
+// Questions are all that a model is asked: the cases, then the facts.
+func (s *Suite) Questions() []*Case { return slices.Concat(s.Cases, s.Facts) }
 
 // Head is what suite.yaml holds.
 type Head struct {
-	Name        string `yaml:"name"`
-	Title       string `yaml:"title"`
-	Version     int    `yaml:"version"`
+	Name    string `yaml:"name"`
+	Title   string `yaml:"title"`
+	Version int    `yaml:"version"`
+	// Format is the version of the format, 0 for the first.
+	Format      int    `yaml:"format"`
 	Description string `yaml:"description"`
 }
 
@@ -50,175 +59,147 @@ type Front struct {
 	Checks     []Check               `yaml:"checks"`
 }
 
+// Fact is the type of a question of fact. No file of a case has it.
+const Fact example.Type = "fact"
+
 // Case is one question with what is needed to judge its answer.
 type Case struct {
-	// ID is the path below cases/ without .md, for example gui/hello-button.
-	ID    string
+	// ID is the path below cases/ without .md, for example gui/hello-button, or
+	// that of a fact, facts/strings/chr-of-65.
+	ID string
+	// File is the path below the suite's folder, with slashes.
+	File  string
 	Topic string
 	Front
-	Prompt    string
-	Reference string
-	Wrong     []Wrong
+	Prompt string
+	// Prefix and Suffix are the program before and behind the place that the
+	// answer fills; both are "" where it writes the whole.
+	Prefix, Suffix string
+	Reference      string
+	// Right are more answers that pass.
+	Right []string
+	Wrong []Wrong
+	// Line is where the reference stands in the file.
+	Line int
 }
 
 // Wrong is an answer that must not pass.
 type Wrong struct {
 	Answer string
-	// Check is the number of the check that it fails, from 1; 0 says that
-	// it does not compile.
+	// Check is the number of the check that it fails, from 1. Without one, API
+	// says that it compiles and names something that does not exist, else it
+	// does not compile.
 	Check int
+	API   bool
 	Why   string
 	// Line is where it stands in the file.
 	Line int
 }
 
 // WantsCode reports whether the answer must be a program.
-func (c *Case) WantsCode() bool { return c.Type != example.Comprehension }
+func (c *Case) WantsCode() bool { return c.Type != example.Comprehension && c.Type != Fact }
 
-// Load reads the suite in dir.
+// Load reads the suite in dir. The first case that breaks the format is its error.
 func Load(dir string) (*Suite, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "suite.yaml"))
-	if err != nil {
-		return nil, fault.Wrap(fmt.Errorf("read the suite: %w", err), "name a folder that holds a suite.yaml; suites/FORMAT.md says what a suite looks like")
+	s, broken, err := Read(dir)
+	if err == nil && len(broken) > 0 {
+		err = broken[0].Err
 	}
-	s := &Suite{}
-	if err := strictyaml.Decode(filepath.Join(dir, "suite.yaml"), 1, text, &s.Head); err != nil {
-		return nil, err
-	}
-	root := filepath.Join(dir, "cases")
-	// Over a DirFS, so that a folder that is a link is followed.
-	err = fs.WalkDir(os.DirFS(root), ".", func(rel string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(rel, ".md") {
-			return err
-		}
-		p := filepath.Join(root, filepath.FromSlash(rel))
-		text, err := os.ReadFile(p)
-		if err != nil {
-			return err
-		}
-		c, err := ParseCase(rel, p, text)
-		if err != nil {
-			return err
-		}
-		s.Cases = append(s.Cases, c)
-		return nil
-	})
 	if err != nil {
 		return nil, fault.Wrap(err, "suites/FORMAT.md says what a case looks like")
-	}
-	if len(s.Cases) == 0 {
-		return nil, fault.Newf("suites/FORMAT.md says what a case looks like", "%s holds no case", root)
 	}
 	return s, nil
 }
 
-// Format is the rule that a case which breaks the format breaks.
-var Format = example.Rule{Code: "EX201", Name: "case-format", Severity: diag.Error, Title: "evaluation case that breaks the format",
-	Why: "A case that cannot be read is not asked.", Help: "suites/FORMAT.md says what a case looks like"}
-
-// Finding says of a case what [ParseCase] says in its error, with the place that
-// the error names.
-func Finding(name string, err error) diag.Diagnostic {
-	at, message := example.Placed(err, name)
-	d := Format.Finding(diag.Span{Start: at, End: at}, message)
-	d.File = name
-	return d
+// Broken is a file of a suite that breaks the format.
+type Broken struct {
+	File string // below the suite's folder, with slashes
+	Err  error
 }
 
-// ParseCase reads one case. rel is its path below cases/, name what errors
-// call it.
-func ParseCase(rel, name string, text []byte) (*Case, error) {
-	doc, err := markdown.Parse(name, text)
+// Read reads the suite in dir, and lists the files that it leaves out because they
+// break the format.
+func Read(dir string) (*Suite, []Broken, error) {
+	s, err := readHead(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c := &Case{ID: strings.TrimSuffix(rel, ".md"), Topic: path.Dir(rel)}
-	if doc.Front == nil {
-		return nil, fmt.Errorf("%s: no front matter", name)
+	cases, err := walk(dir, "cases", ".md", func(rel, name string, text []byte) error {
+		c, err := ParseCase(rel, name, text)
+		if err == nil {
+			err = s.admits(c, name)
+		}
+		if err == nil {
+			s.Cases = append(s.Cases, c)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := strictyaml.Decode(name, doc.FrontLine, doc.Front, &c.Front); err != nil {
-		return nil, err
+	facts, err := walk(dir, "facts", ".yaml", func(rel, name string, text []byte) error {
+		list, err := ParseFacts(rel, name, text)
+		if err == nil && s.Format < 2 {
+			err = fault.Newf("write format: 2 into suite.yaml", "%s: facts belong to format 2", name)
+		}
+		s.Facts = append(s.Facts, list...)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := c.validate(); err != nil {
-		return nil, fault.Wrap(fmt.Errorf("%s: %w", name, err), "suites/FORMAT.md says what a case looks like")
+	broken := append(cases, facts...)
+	if len(s.Questions()) == 0 && len(broken) == 0 {
+		return nil, nil, fault.Newf("suites/FORMAT.md says what a case looks like", "%s holds no case", filepath.Join(dir, "cases"))
 	}
-	if err := c.readSections(doc); err != nil {
-		return nil, fault.Wrap(fmt.Errorf("%s: %w", name, err), "suites/FORMAT.md says what a case looks like")
-	}
-	return c, nil
+	return s, broken, nil
 }
 
-func (c *Case) validate() error {
-	switch {
-	case c.Title == "":
-		return fmt.Errorf("title is missing")
-	case !slices.Contains(example.Types(), c.Type):
-		return fmt.Errorf("type %q is not known", c.Type)
-	case c.Generation != generation.All && !slices.Contains(generation.Known(), c.Generation):
-		return fmt.Errorf("generation %q is not known", c.Generation)
-	case !slices.Contains(example.Difficulties(), c.Difficulty):
-		return fmt.Errorf("difficulty %q is not known", c.Difficulty)
-	case len(c.Checks) == 0:
-		return fmt.Errorf("checks is empty")
+func readHead(dir string) (*Suite, error) {
+	name := filepath.Join(dir, "suite.yaml")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fault.Wrap(fmt.Errorf("read the suite: %w", err), "name a folder that holds a suite.yaml; suites/FORMAT.md says what a suite looks like")
 	}
-	for i := range c.Checks {
-		if err := c.Checks[i].prepare(); err != nil {
-			return fmt.Errorf("check %d: %w", i+1, err)
-		}
+	s := &Suite{}
+	if err := strictyaml.Decode(name, 1, text, &s.Head); err != nil {
+		return nil, err
+	}
+	if s.Format < 0 || s.Format > FormatVersion {
+		return nil, fault.Newf("a newer bbjtune reads it", "%s: format is %d, this program reads 1 to %d", name, s.Format, FormatVersion)
+	}
+	return s, nil
+}
+
+// admits reports a case that the suite's format does not have yet.
+func (s *Suite) admits(c *Case, name string) error {
+	if (c.Prefix+c.Suffix != "" || len(c.Right) > 0) && s.Format < 2 {
+		return fault.Newf("write format: 2 into suite.yaml", "%s: sections \"## Prefix\", \"## Suffix\" and \"## Right\" belong to format 2", name)
 	}
 	return nil
 }
 
-func (c *Case) readSections(doc *markdown.Document) error {
-	prompt, _ := doc.Section("Prompt")
-	if c.Prompt = prompt.Text; c.Prompt == "" {
-		return fmt.Errorf("section \"## Prompt\" is missing or empty")
+// walk calls read with every file of an ending in a folder of the suite, and
+// returns those that it refuses.
+func walk(dir, folder, ending string, read func(rel, name string, text []byte) error) (broken []Broken, err error) {
+	root := filepath.Join(dir, folder)
+	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // a suite may have either of the folders
 	}
-	reference, _ := doc.Section("Reference")
-	if c.Reference = reference.Text; c.Reference == "" {
-		return fmt.Errorf("section \"## Reference\" is missing or empty")
-	}
-	wrong, ok := doc.Section("Wrong")
-	if !ok {
-		return fmt.Errorf("section \"## Wrong\" is missing")
-	}
-	parts := wrong.Subsections
-	if len(parts) == 0 {
-		parts = []markdown.Section{wrong}
-	}
-	for _, p := range parts {
-		w, err := c.readWrong(p)
+	// Over a DirFS, so that a folder that is a link is followed.
+	err = fs.WalkDir(os.DirFS(root), ".", func(rel string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(rel, ending) {
+			return err
+		}
+		name := filepath.Join(root, filepath.FromSlash(rel))
+		text, err := os.ReadFile(name)
 		if err != nil {
-			return fmt.Errorf("line %d: %w", p.Line, err)
+			return err
 		}
-		c.Wrong = append(c.Wrong, w)
-	}
-	return nil
-}
-
-var failsLine = regexp.MustCompile(`(?i)^\s*fails:\s*(compile|check\s+(\d+))\b[\s:.,;-]*`)
-
-func (c *Case) readWrong(s markdown.Section) (Wrong, error) {
-	m := failsLine.FindStringSubmatchIndex(s.Text)
-	if m == nil {
-		return Wrong{}, fmt.Errorf("a wrong answer starts with \"fails: compile\" or \"fails: check N\"")
-	}
-	w := Wrong{Line: s.Line}
-	rest := s.Text[m[1]:]
-	if m[4] >= 0 {
-		n, err := strconv.Atoi(s.Text[m[4]:m[5]])
-		if err != nil || n < 1 || n > len(c.Checks) {
-			return Wrong{}, fmt.Errorf("there is no check %s", s.Text[m[4]:m[5]])
+		if err := read(rel, name, text); err != nil {
+			broken = append(broken, Broken{path.Join(folder, rel), err})
 		}
-		w.Check = n
-	}
-	w.Why, w.Answer, _ = strings.Cut(rest, "\n")
-	w.Answer = strings.TrimSpace(w.Answer)
-	if fence := strings.Index(rest, "```"); c.WantsCode() && fence >= 0 {
-		w.Why, w.Answer = strings.TrimSpace(rest[:fence]), rest[fence:]
-	}
-	if w.Answer == "" {
-		return Wrong{}, fmt.Errorf("the wrong answer itself is missing")
-	}
-	return w, nil
+		return nil
+	})
+	return broken, err
 }
