@@ -96,12 +96,7 @@ func (p *pipeline) dataOptions() dataset.Options {
 func (p *pipeline) writeData(ctx context.Context, s *step, in dataset.Input, o dataset.Options, counts *dataCounts) error {
 	task := p.show.Start("data set")
 	defer task.Drop()
-	var size int64
-	for _, f := range in.Rows {
-		size += f.Size
-	}
-	// Row files are read three times: to judge them, and for either side of the split.
-	in.Progress = func(read int64) { task.Update(float64(read), 3*float64(size), "") }
+	in.Progress = func(read, all int64) { task.Update(float64(read), float64(all), "") }
 	set, err := dataset.Build(ctx, p.engine, in, o)
 	if err != nil {
 		return err
