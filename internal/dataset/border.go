@@ -241,12 +241,12 @@ func (b *builder) kin(ctx context.Context, of *indexed) (map[int]*kinship, error
 			record := of.units[at].record
 			return kin[record].of(b.set.records[record].side == mine)
 		}
-		var met []int // the records that this text was counted for
+		met := map[int]bool{} // the records that this text was counted for
 		of.Search(g.set, near.AtThreshold, 0, func(at int) bool {
 			return of.units[at].record != g.record && !counterOf(at).full()
 		}, func(at int, _ near.Ratio) bool {
-			if record := of.units[at].record; !slices.Contains(met, record) {
-				met = append(met, record)
+			if record := of.units[at].record; !met[record] {
+				met[record] = true
 				if counterOf(at).add() {
 					left[mine].Add(-1)
 				}

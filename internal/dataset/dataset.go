@@ -23,7 +23,7 @@ import (
 )
 
 // FormatVersion is raised when the same input would give other bytes.
-const FormatVersion = 4
+const FormatVersion = 5
 
 // Options say how the set is built.
 type Options struct {
