@@ -52,80 +52,14 @@ func loadRecipe(t *testing.T, path string) *recipe.Recipe {
 	return r
 }
 
+// The table of the decision is what the program makes of the two recipes.
 func TestChapterSideBySide(t *testing.T) {
-	first, recommended := loadRecipe(t, "recipes/bbjllm-32b.yaml"), loadRecipe(t, "recipes/bbj-coder-14b.yaml")
-	settleBlocks(t, "first-attempt.md", map[string]string{"side-by-side": sideBySide(first, recommended)})
-}
-
-// sideBySide restates the decision row by row. What a recipe holds is taken from
-// it; stack, tracking, evaluation and artefacts are not in recipes.
-func sideBySide(first, recommended *recipe.Recipe) string {
-	var b strings.Builder
-	b.WriteString("| aspect | bbjllm | recommended |\n| --- | --- | --- |\n")
-	row := func(aspect, was, is string) { fmt.Fprintf(&b, "| %s | %s | %s |\n", aspect, was, is) }
-	both := func(aspect string, say func(*recipe.Recipe) string, beside ...string) {
-		notes := append(beside, "", "")
-		row(aspect, say(first)+notes[0], say(recommended)+notes[1])
+	if testing.Short() {
+		t.Skip("builds the program")
 	}
-	both("model", func(r *recipe.Recipe) string { return strings.TrimPrefix(r.Base.Model, "Qwen/") }, "", " (Base)")
-	both("stages", stages)
-	both("loss", func(r *recipe.Recipe) string {
-		return map[string]string{"full": "full sequence", "completion": "completion only"}[r.Stage2.Loss]
-	})
-	both("validation", func(r *recipe.Recipe) string {
-		if r.Data.ValidShare == 0 {
-			return "none"
-		}
-		return fmt.Sprintf("%.0f/%.0f, deterministic, evaluated every %d steps", 100-100*r.Data.ValidShare, 100*r.Data.ValidShare, r.Stage2.EvalSteps)
-	}, "", "; stratified: planned")
-	both("learning rate", func(r *recipe.Recipe) string {
-		if !r.Stage1.Enabled {
-			return power(r.Stage2.LearningRate)
-		}
-		return fmt.Sprintf("%s in stage 1, %s in stage 2", power(r.Stage1.LearningRate), power(r.Stage2.LearningRate))
-	}, " (5-10x too low for QLoRA)", " (the range is 5e-5 to 2e-4)")
-	both("LoRA", func(r *recipe.Recipe) string {
-		return fmt.Sprintf("r %d, alpha %d, %s", r.Lora.R, r.Lora.Alpha, strings.ReplaceAll(strings.Join(r.Lora.Targets, ", "), "all-linear", "all linear layers"))
-	}, "", ", attention and MLP (r 32 to 64, alpha = 2r)")
-	both("quantization", func(r *recipe.Recipe) string {
-		return strings.ToUpper(r.Quantization) + map[bool]string{true: " and double quantization"}[r.DoubleQuant]
-	})
-	both("epochs", epochs, "", " (1 to 3)")
-	both("effective batch", func(r *recipe.Recipe) string {
-		return fmt.Sprintf("%d x %d accumulated", r.Stage2.BatchSize, r.Stage2.GradientAccumulation)
-	}, "", " (32 to 64)")
-	both("sequence", func(r *recipe.Recipe) string {
-		return fmt.Sprintf("%d, %s", r.Stage2.MaxLength, map[bool]string{false: "padded to full length", true: "padded to the longest row of a batch, rows of like length together"}[r.Stage2.GroupByLength])
-	}, " (50-80 % of the compute wasted)", "; stage 1 packed (2048 to 4096)")
-	both("system prompt", func(r *recipe.Recipe) string {
-		if len(r.Data.SystemPrompts) == 1 {
-			return "one, identical in all rows"
-		}
-		return fmt.Sprintf("%d variations", len(r.Data.SystemPrompts))
-	}, "", " in rows made of examples (3 to 5)")
-	row("stack", "transformers 4.44, peft 0.12, bitsandbytes 0.43.0 (wastes 5-10 GB of VRAM, fixed in 0.43.2)", "current TRL and PEFT, pinned; Unsloth on one GPU: planned")
-	row("tracking", "none (`report_to none`)", "losses kept beside the adapter; TensorBoard or W&B: planned")
-	row("evaluation", "3 hard-coded questions", "compile@1 on a held-out suite, baselines; human review: planned")
-	row("artefacts", "adapter on one server", "one folder a step; all of a run in one, with a model card and under Git LFS: planned")
-	return b.String()
+	table := command(t, ".", filepath.Join(builtProgram(t), "bbjtune"), "recipe", "compare", "recipes/bbjllm-32b.yaml", "recipes/bbj-coder-14b.yaml", "--output-format", "markdown")
+	settleBlocks(t, "first-attempt.md", map[string]string{"side-by-side": table + "\n"})
 }
-
-func stages(r *recipe.Recipe) string {
-	if !r.Stage1.Enabled {
-		return "instruction tuning only"
-	}
-	return "continued pretraining on raw BBj, then instruction tuning"
-}
-
-func epochs(r *recipe.Recipe) string {
-	if !r.Stage1.Enabled {
-		return fmt.Sprintf("%g", r.Stage2.Epochs)
-	}
-	return fmt.Sprintf("%g in stage 1, %g in stage 2", r.Stage1.Epochs, r.Stage2.Epochs)
-}
-
-// power writes 2e-05 as 2e-5.
-func power(rate float64) string { return strings.ReplaceAll(fmt.Sprintf("%.0e", rate), "e-0", "e-") }
 
 // The ranges that the chapter recommends hold for the recommended recipe.
 func TestRecommendedRecipeIsWithinTheRanges(t *testing.T) {
@@ -278,6 +212,16 @@ func TestChapterTokens(t *testing.T) {
 	if !strings.Contains(rows.String(), row) {
 		t.Errorf("the row of training-data.md is none of the demo's: %s", row)
 	}
+}
+
+// The mask report of the demo is what the command prints.
+func TestChapterMaskReport(t *testing.T) {
+	if os.Getenv("BBJTUNE_REQUIRE") == "" {
+		t.Skip("needs the Python environment; set BBJTUNE_REQUIRE=1")
+	}
+	words := []string{"train", "recipes/demo-cpu.yaml", "--inspect", "--stage", "2"}
+	out := command(t, ".", filepath.Join(builtProgram(t), "bbjtune"), append(words, "--runs", t.TempDir())...)
+	settleBlocks(t, "training.md", map[string]string{"inspect": "```text\n" + out + "\n```\n"})
 }
 
 func command(t *testing.T, dir, name string, args ...string) string {

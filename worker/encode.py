@@ -23,12 +23,24 @@ ROLES = ("system", "user", "assistant")
 
 @dataclass
 class Encoded:
-    """One split, ready for the trainer, with the counts that the data event reports."""
+    """One split, ready for the trainer, with the counts that the data event reports.
+
+    Lines are those of the file, from 1. A text that is split gives several rows of one line.
+    """
 
     rows: list[dict[str, list[int]]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)  # of rows, one each
+    zero_lines: list[int] = field(default_factory=list)  # of what has no trained token: never a row
     dropped_overlong: int = 0
-    dropped_no_answer: int = 0
     truncated: int = 0
+
+    def sort_by_length(self) -> None:
+        order = sorted(range(len(self.rows)), key=lambda place: len(self.rows[place]["input_ids"]))
+        self.rows, self.lines = [self.rows[place] for place in order], [self.lines[place] for place in order]
+
+    @property
+    def dropped_no_answer(self) -> int:
+        return len(self.zero_lines)
 
     @property
     def tokens(self) -> int:
@@ -43,20 +55,22 @@ class Encoded:
         return max((len(row["input_ids"]) for row in self.rows), default=0)
 
 
-def read_rows(path: str, kind: str) -> list[Any]:
-    """The texts or message lists of a JSONL file, in file order."""
+def read_rows(path: str, kind: str) -> dict[int, Any]:
+    """The texts or message lists of a JSONL file by their line, in file order."""
     try:
         lines = Path(path).read_text(encoding="utf-8").split("\n")  # splitlines would split inside strings, at NEL
     except FileNotFoundError:
         raise BadInput(f"no such data file: {path}") from None
+    except OSError as error:
+        raise BadInput(f"cannot read the data file {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not UTF-8 text") from None
-    rows = []
+    rows = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            rows.append(check_row(json.loads(line), kind))
+            rows[number] = check_row(json.loads(line), kind)
         except (ValueError, BadInput) as error:
             reason = "is not JSON" if isinstance(error, ValueError) else error.message
             raise BadInput(f"{path} line {number} {reason}") from None
@@ -99,6 +113,8 @@ def encode_text(
     if overlong == "drop":
         return []
     pieces = [ids[start : start + max_length] for start in range(0, len(ids), max_length)]
+    if len(pieces[-1]) == 1 and max_length > 2:  # alone it would have nothing before it, and so train nothing
+        pieces[-1].insert(0, pieces[-2].pop())
     return pieces if overlong == "split" else pieces[:1]
 
 
@@ -158,29 +174,31 @@ def reject_control_tokens(tokenizer: PreTrainedTokenizerBase, messages: list[dic
 
 
 def encode_rows(
-    tokenizer: PreTrainedTokenizerBase, rows: list[Any], kind: str, loss: str, max_length: int, overlong: str
+    tokenizer: PreTrainedTokenizerBase, rows: dict[int, Any], kind: str, loss: str, max_length: int, overlong: str
 ) -> Encoded:
-    """Encodes a split. Rows without a trained token are dropped and counted: they would be a silent zero."""
+    """Encodes a split. What has no trained token becomes no row, and its line is kept: it would be a silent zero."""
     encoded = Encoded()
-    for number, row in enumerate(rows, 1):
+    for line, row in rows.items():
         if kind == "text":
-            add_text(encoded, tokenizer, row, max_length, overlong)
+            add_text(encoded, tokenizer, line, row, max_length, overlong)
             continue
         try:
             ids, mask = encode_chat(tokenizer, row)
         except BadInput as error:
-            raise BadInput(f"row {number}: {error.message}", error.hint) from None
+            raise BadInput(f"line {line}: {error.message}", error.hint) from None
         if loss == "full":
             mask = [1] * len(ids)
         if len(ids) > max_length and overlong == "drop":
             encoded.dropped_overlong += 1
             continue
         encoded.truncated += len(ids) > max_length
-        add(encoded, ids[:max_length], mask[:max_length])
+        add(encoded, line, ids[:max_length], mask[:max_length])
     return encoded
 
 
-def add_text(encoded: Encoded, tokenizer: PreTrainedTokenizerBase, text: str, max_length: int, overlong: str) -> None:
+def add_text(
+    encoded: Encoded, tokenizer: PreTrainedTokenizerBase, line: int, text: str, max_length: int, overlong: str
+) -> None:
     pieces = encode_text(tokenizer, text, max_length, overlong)
     if not pieces and text.strip():
         encoded.dropped_overlong += 1
@@ -188,15 +206,16 @@ def add_text(encoded: Encoded, tokenizer: PreTrainedTokenizerBase, text: str, ma
     # A piece that stops before the end-of-sequence token was cut out of a longer document.
     encoded.truncated += overlong == "truncate" and bool(pieces) and pieces[-1][-1] != tokenizer.eos_token_id
     for piece in pieces or [[]]:
-        add(encoded, piece, [1] * len(piece))
+        add(encoded, line, piece, [1] * len(piece))
 
 
-def add(encoded: Encoded, ids: list[int], mask: list[int]) -> None:
+def add(encoded: Encoded, line: int, ids: list[int], mask: list[int]) -> None:
     labels = [IGNORE, *(token if bit else IGNORE for token, bit in zip(ids[1:], mask[1:], strict=True))]
     if any(label != IGNORE for label in labels):
         encoded.rows.append({"input_ids": ids, "labels": labels})
+        encoded.lines.append(line)
     else:
-        encoded.dropped_no_answer += 1
+        encoded.zero_lines.append(line)
 
 
 def verify_batch(batch: dict[str, Any], rows: list[dict[str, list[int]]]) -> None:

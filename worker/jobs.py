@@ -70,8 +70,17 @@ def names(value: Any) -> str:
     return "" if isinstance(value, list) and all(not text(name) for name in value) else "a list of names"
 
 
+def lines(value: Any) -> str:
+    return "" if isinstance(value, list) and all(not whole(1)(line) for line in value) else "a list of line numbers"
+
+
 def targets(value: Any) -> str:
     return "" if value == "all-linear" or (value and not names(value)) else 'a list of module names or "all-linear"'
+
+
+def services(value: Any) -> str:
+    ok = isinstance(value, list) and all(name in ("wandb", "mlflow") for name in value)
+    return "" if ok else "a list of wandb and mlflow"
 
 
 DTYPE = one_of("float32", "bfloat16", "float16")
@@ -95,24 +104,39 @@ def lora(value: Any) -> str:
     return ""
 
 
+# What decides the rows that a stage trains on, and the batches that they come in.
+ROWS: dict[str, Check] = {
+    "stage": one_of("stage1", "stage2"),
+    "seed": whole(0),
+    "base_model": text,
+    "train": text,
+    "valid": text,
+    "format": one_of("text", "messages"),
+    "chat_template": optional(text),
+    "loss": one_of("completion", "full"),
+    "max_length": whole(2),
+    "overlong": one_of("drop", "truncate", "split"),
+    "packing": one_of("none", "bfd"),
+    "batch_size": whole(1),
+    "group_by_length": flag,
+}
+
+# Keys of such a job that may be left out, with the value they then have.
+MORE_ROWS: dict[str, tuple[Check, Any]] = {
+    "required_tokens": (names, []),
+    "zero_rows": (one_of("refuse", "drop"), "refuse"),
+}
+
 KINDS: dict[str, dict[str, Check]] = {
     "import_base": {"source": text, "output": text},
     "merge": {"base_model": text, "adapter": text, "output": text},
+    "count": {"base_model": text, "texts": text, "output": text},
     "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
-    "train": {
-        "stage": one_of("stage1", "stage2"),
-        "seed": whole(0),
-        "base_model": text,
+    "inspect": ROWS,
+    "train": ROWS
+    | {
         "adapter_in": optional(text),
         "output": text,
-        "train": text,
-        "valid": text,
-        "format": one_of("text", "messages"),
-        "chat_template": optional(text),
-        "loss": one_of("completion", "full"),
-        "max_length": whole(2),
-        "overlong": one_of("drop", "truncate", "split"),
-        "packing": one_of("none", "bfd"),
         "epochs": number(0, above=True),
         "max_steps": optional(whole(1)),
         "learning_rate": number(0, above=True),
@@ -120,7 +144,6 @@ KINDS: dict[str, dict[str, Check]] = {
         "warmup_ratio": share,
         "weight_decay": number(0),
         "max_grad_norm": number(0),
-        "batch_size": whole(1),
         "gradient_accumulation": whole(1),
         "eval_steps": whole(0),
         "save_steps": whole(0),
@@ -135,7 +158,6 @@ KINDS: dict[str, dict[str, Check]] = {
         "device": one_of("auto", "cpu", "cuda", "mps"),
         "gradient_checkpointing": flag,
         "threads": whole(0),
-        "group_by_length": flag,
         "early_stopping_patience": whole(0),
         "resume": flag,
     },
@@ -146,10 +168,16 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
     "import_base": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "merge": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "quantize": {},
-    "train": {
+    "count": {},
+    "inspect": MORE_ROWS | {"lines": (lines, [])},
+    "train": MORE_ROWS
+    | {
         "attention": (one_of("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"), "auto"),
         "keep": (one_of("best", "last"), "best"),
-        "required_tokens": (names, []),
+        "sample_prompts": (whole(0), 0),
+        "sample_every": (whole(1), 1),
+        "sample_tokens": (whole(1), 256),
+        "report_to": (services, []),
     },
 }
 
@@ -169,6 +197,8 @@ def check_job(job: Any) -> dict[str, Any]:
     head: dict[str, Check] = {"protocol": whole(1), "kind": text}
     check_keys(job, head | KINDS[kind], {key: check for key, (check, _) in DEFAULTS[kind].items()}, "")
     filled = {key: value for key, (_, value) in DEFAULTS[kind].items()} | job
+    if kind in ("inspect", "train"):
+        check_rows(filled)
     if kind == "train":
         check_train(filled)
     return filled
@@ -189,12 +219,17 @@ def check_keys(values: dict[str, Any], needed: dict[str, Check], possible: dict[
             raise BadInput(f"key {prefix}{key} must be {expected}, found {value!r}")
 
 
-def check_train(job: dict[str, Any]) -> None:
+def check_rows(job: dict[str, Any]) -> None:
     """Settings that are each fine but contradict one another."""
     if job["format"] == "messages" and not job["chat_template"]:
         raise BadInput("format messages needs a chat_template")
     if job["format"] == "messages" and job["overlong"] == "split":
         raise BadInput("overlong split would part a question from its answer", "set overlong to drop or truncate")
+
+
+def check_train(job: dict[str, Any]) -> None:
+    if job["sample_prompts"] and job["format"] != "messages":
+        raise BadInput("sample_prompts needs format messages: text has no prompts")
     if job["early_stopping_patience"] and not job["eval_steps"]:
         raise BadInput("early_stopping_patience needs eval_steps above 0")
 
@@ -213,7 +248,8 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", 
 NO_SPACE = ("no space left on device", "disk quota exceeded", "not enough space on the disk", "os error 28)")
 
 
-def classify(error: Exception) -> Failure:
+def classify(error: Exception, job: dict[str, Any] | None = None) -> Failure:
+    """What an error is to the user. The job, where there was one, says which of its settings to lower."""
     chain = list(causes(error))
     said = " ".join(str(cause).lower() for cause in chain)
     if isinstance(error, BadInput):
@@ -221,13 +257,13 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, NanLoss):
         return Failure("nan_loss", str(error), "lower learning_rate, or set max_grad_norm to 1.0")
     if any(is_full_disk(cause) for cause in chain) or any(phrase in said for phrase in NO_SPACE):
-        return Failure("no_space", "the disk is full", "free some space; with resume the work goes on where it was")
-    if any(isinstance(cause, MemoryError) for cause in chain) or any(phrase in said for phrase in OUT_OF_MEMORY):
         return Failure(
-            "out_of_memory",
-            "the memory does not suffice",
-            "lower batch_size (and raise gradient_accumulation) or max_length, or set gradient_checkpointing",
+            "no_space",
+            "the disk is full",
+            "free some space and run the same command again; it goes on from the newest complete checkpoint",
         )
+    if any(isinstance(cause, MemoryError) for cause in chain) or any(phrase in said for phrase in OUT_OF_MEMORY):
+        return Failure("out_of_memory", "the memory does not suffice", less_memory(job or {}))
     for cause in chain:
         if isinstance(cause, ImportError):
             name = cause.name or first_line(cause)
@@ -235,6 +271,21 @@ def classify(error: Exception) -> Failure:
                 "missing_package", f"the python package {name} is missing", "install the pinned requirements"
             )
     return Failure("internal", f"{type(error).__name__}: {first_line(error)}", "the worker's log holds the details")
+
+
+def less_memory(job: dict[str, Any]) -> str:
+    """What to change when the memory does not suffice: what costs least first, and only what can be changed."""
+    if job.get("kind") not in (None, "train"):
+        return "close other programs, or use a machine with more memory"
+    ways = []
+    size = job.get("batch_size", 0)
+    if size != 1:
+        now = f" from {size}" if size else ""
+        ways.append(f"lower batch_size{now} and raise gradient_accumulation by the same factor")
+    if not job.get("gradient_checkpointing"):
+        ways.append("set gradient_checkpointing to true")
+    ways.append("lower max_length" + (f" from {job['max_length']}" if job else ""))
+    return "; or ".join(ways)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -23,9 +23,10 @@ import torch  # noqa: E402
 from gguf import GGUFReader, GGUFWriter, quants  # noqa: E402
 from peft import PeftModel  # noqa: E402
 
+import masks  # noqa: E402
 import models  # noqa: E402
 import train  # noqa: E402
-from encode import IGNORE, documents, encode_chat, encode_rows, encode_text, verify_batch  # noqa: E402
+from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, encode_text, verify_batch  # noqa: E402
 from jobs import DEFAULTS, KINDS, BadInput, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
 from quantize import quantize  # noqa: E402
@@ -44,6 +45,10 @@ def chat(number: int) -> list[dict[str, str]]:
         {"role": "user", "content": sentence(number, 6)},
         {"role": "assistant", "content": sentence(number + 1, 4 + number % 9)},
     ]
+
+
+def numbered(rows: list[Any]) -> dict[int, Any]:
+    return dict(enumerate(rows, 1))
 
 
 def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> str:
@@ -206,15 +211,15 @@ class Masks(unittest.TestCase):
         empty = [*chat(1)[:2], {"role": "assistant", "content": ""}]
         long = [*chat(1)[:2], {"role": "assistant", "content": sentence(1, 300)}]
         rows = [chat(1), no_answer, empty, long]
-        split = encode_rows(self.tokenizer, rows, "messages", "completion", 128, "drop")
+        split = encode_rows(self.tokenizer, numbered(rows), "messages", "completion", 128, "drop")
         self.assertEqual((len(split.rows), split.dropped_no_answer, split.dropped_overlong), (2, 1, 1))
-        split = encode_rows(self.tokenizer, rows, "messages", "completion", 128, "truncate")
+        split = encode_rows(self.tokenizer, numbered(rows), "messages", "completion", 128, "truncate")
         self.assertEqual((len(split.rows), split.dropped_no_answer, split.truncated), (3, 1, 1))
-        split = encode_rows(self.tokenizer, ["", sentence(1, 3)], "text", "full", 128, "drop")
+        split = encode_rows(self.tokenizer, numbered(["", sentence(1, 3)]), "text", "full", 128, "drop")
         self.assertEqual((len(split.rows), split.dropped_no_answer), (1, 1))
 
     def test_full_loss_trains_the_prompt_too(self) -> None:
-        split = encode_rows(self.tokenizer, [chat(1)], "messages", "full", 128, "drop")
+        split = encode_rows(self.tokenizer, numbered([chat(1)]), "messages", "full", 128, "drop")
         self.assertEqual(split.trained_tokens, split.tokens - 1)  # nothing precedes the first token
 
 
@@ -223,9 +228,9 @@ class Batches(unittest.TestCase):
 
     def check_batches(self, **changes: Any) -> None:
         trainer = build(fixture.stage2(fixture.root / "batches", None, **changes))
-        left = [(row["input_ids"], row["labels"]) for row in trainer.stage.train.rows]
+        left = [(row["input_ids"], row["labels"]) for row in trainer.stage.train.encoded.rows]
         for batch in trainer.get_train_dataloader():
-            verify_batch(batch, trainer.stage.train.rows)
+            verify_batch(batch, trainer.stage.train.encoded.rows)
             for ids, labels in documents(batch):
                 left.remove((ids, labels))
                 answer = trainer.processing_class.decode([label for label in labels if label != IGNORE])
@@ -251,7 +256,7 @@ class Batches(unittest.TestCase):
         batch = next(iter(trainer.get_train_dataloader()))
         for labels in (batch["input_ids"].clone(), torch.full_like(batch["input_ids"], IGNORE)):
             with self.assertRaisesRegex(BadInput, "does not carry the labels"):
-                verify_batch(batch | {"labels": labels}, trainer.stage.train.rows)
+                verify_batch(batch | {"labels": labels}, trainer.stage.train.encoded.rows)
 
     def test_a_document_does_not_see_its_neighbours(self) -> None:
         for attention in ("sdpa", "eager"):
@@ -302,6 +307,289 @@ class Batches(unittest.TestCase):
                 self.assertEqual(sorted(orders[-1]), list(range(23)))
             self.assertEqual(orders[0], orders[2])
             self.assertNotEqual(orders[0], orders[1])
+
+
+class Inspecting(unittest.TestCase):
+    """The mask report: its figures, and the rules of its own by which it finds what encode.py would do wrong."""
+
+    def inspect(self, **changes: Any) -> dict[str, Any]:
+        job = fixture.stage2(fixture.root / "inspect", None)
+        keys = set(KINDS["inspect"]) | {"protocol"}
+        job = {key: value for key, value in job.items() if key in keys} | {"kind": "inspect"}
+        return train.inspect(check_job(job | changes), lambda *_, **__: None)
+
+    def file(self, name: str, rows: list[list[dict[str, str]]]) -> str:
+        return write_jsonl(fixture.root / name, [{"messages": messages} for messages in rows])
+
+    def test_figures(self) -> None:
+        report = self.inspect()
+        split = report["train"]
+        self.assertEqual((split["read"], split["rows"], split["zero_rows"], split["stop_untrained"]), (24, 24, 0, 0))
+        self.assertEqual(split["prompt_tokens_trained"], 0)
+        self.assertEqual(split["tokens"], split["trained_tokens"] + split["masked_tokens"])
+        for name in ("trained", "masked"):
+            self.assertEqual(sum(split[name]["bins"]), 24)
+            self.assertAlmostEqual(split[name]["mean"] * 24, split[f"{name}_tokens"], delta=0.2)
+        self.assertIsNone(split["packing"])
+        self.assertTrue(0.5 < split["batch_efficiency"] <= 1)
+        self.assertGreater(split["batch_efficiency"], self.inspect(group_by_length=False)["train"]["batch_efficiency"])
+        trainer = build(fixture.stage2(fixture.root / "inspect", None))
+        self.assertEqual(
+            split["trained_tokens"], sum(int((b["labels"] != IGNORE).sum()) for b in trainer.get_train_dataloader())
+        )
+
+    def test_the_batches_are_the_trainer_s(self) -> None:
+        for changes in ({}, {"packing": "bfd", "max_length": 128}):
+            trainer = build(fixture.stage2(fixture.root / "same", None, **changes))
+            job, stage = trainer.job, trainer.stage
+            collate = train.collator(job, stage.tokenizer)
+            self.assertEqual(trainer.data_collator, collate)
+            own = [
+                collate([stage.train.sequences[place] for place in batch]) for batch in train.batches(job, stage.train)
+            ]
+            for mine, theirs in zip(own, trainer.get_train_dataloader(), strict=True):
+                self.assertEqual(set(mine), set(theirs))
+                for key, value in mine.items():
+                    self.assertTrue(torch.equal(torch.as_tensor(value), torch.as_tensor(theirs[key])), key)
+
+    def test_a_row_token_by_token(self) -> None:
+        rows = [chat(1), [*chat(2)[:2], {"role": "assistant", "content": "Größe 日本 \x1b[2J"}]]
+        tokens = self.inspect(train=self.file("shown.jsonl", rows), lines=[2])["rows"][0]["tokens"]
+        text = "".join(token["text"] for token in tokens if token["trained"])
+        self.assertEqual(text, "Größe 日本 \x1b[2J<|im_end|>")
+        for lines, message in (([3], "there is no row in line 3"), ([1, 9], "there is no row in line 9")):
+            with self.assertRaisesRegex(BadInput, message):
+                self.inspect(train=self.file("shown.jsonl", rows), lines=lines)
+
+    def test_rows_without_a_trained_token(self) -> None:
+        rows = [chat(1), chat(1)[:2], [*chat(1)[:2], {"role": "assistant", "content": sentence(1, 300)}]]
+        rows.append([{"role": "user", "content": sentence(1, 200)}, *chat(1)[2:]])  # its answer is cut off
+        train_file = self.file("zero.jsonl", rows)
+        split = self.inspect(train=train_file, overlong="truncate")["train"]
+        self.assertEqual((split["rows"], split["zero_rows"], split["zero_lines"]), (2, 2, [2, 4]))
+        self.assertEqual((split["truncated"], split["stop_untrained"], split["stop_lines"]), (2, 1, [3]))
+        job = fixture.stage2(fixture.root / "zero", None, train=train_file, overlong="truncate", max_steps=1)
+        with self.assertRaisesRegex(BadInput, r"zero\.jsonl line 2 has no token to train on, and 1 more"):
+            train.train(check_job(job), lambda *_, **__: None)
+        self.assertFalse((fixture.root / "zero").exists())
+        result = train.train(check_job(job | {"zero_rows": "drop"}), lambda *_, **__: None)
+        self.assertEqual(result["dropped_no_answer"], 2)
+
+    def test_a_trained_prompt_is_found_whatever_the_masks_say(self) -> None:
+        def all_trained(tokenizer: Any, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
+            ids, _ = encode_chat(tokenizer, messages)
+            return ids, [1] * len(ids)
+
+        more = [*chat(3), {"role": "user", "content": "and then?"}, {"role": "assistant", "content": "close file"}]
+        train_file = self.file("prompt.jsonl", [chat(1), more])
+        with mock.patch("encode.encode_chat", all_trained):
+            split = self.inspect(train=train_file)["train"]
+            with self.assertRaisesRegex(BadInput, r"prompt\.jsonl line 1: tokens of the prompt would be trained on"):
+                job = fixture.stage2(fixture.root / "forged", None, train=train_file)
+                train.train(check_job(job), lambda *_, **__: None)
+        full = self.inspect(train=train_file, loss="full")["train"]
+        true = self.inspect(train=train_file)["train"]
+        self.assertEqual((true["prompt_tokens_trained"], true["prompt_lines"]), (0, []))
+        for wrong in (split, full):
+            self.assertEqual(wrong["prompt_lines"], [1, 2])
+            # All that is masked, but the first token and the newline after each of the three answers' end.
+            self.assertEqual(wrong["prompt_tokens_trained"], true["masked_tokens"] - 2 - 3)
+
+    def test_a_prompt_that_is_cut_or_altered(self) -> None:
+        tokenizer = make_tokenizer()
+        ids, mask = encode_chat(tokenizer, chat(1))
+        labels = [token if bit else IGNORE for token, bit in zip(ids, mask, strict=True)]
+        check = masks.prompt_tokens_trained
+        prompt = mask.index(1)
+        self.assertEqual(check(tokenizer, chat(1), ids, labels, 99), 0)
+        self.assertEqual(check(tokenizer, chat(1), ids[:9], labels[:9], 9), 0)
+        self.assertEqual(check(tokenizer, chat(1), ids[:9], ids[:9], 9), 9)
+        self.assertEqual(check(tokenizer, chat(1), ids[1:], labels[1:], 99), prompt)  # not what a server is sent
+
+    def test_text(self) -> None:
+        report = self.inspect(
+            train=fixture.text,
+            valid=fixture.valid_text,
+            format="text",
+            packing="bfd",
+            overlong="truncate",
+            max_length=32,
+        )["train"]
+        self.assertEqual((report["prompt_tokens_trained"], report["read"]), (0, 30))
+        self.assertEqual(report["masked_tokens"], report["rows"])  # the first token of each
+        self.assertEqual(report["stop_untrained"], report["truncated"])
+        packing = report["packing"]
+        self.assertEqual(packing["efficiency"], round(report["tokens"] / (32 * packing["sequences"]), 4))
+        self.assertTrue(packing["efficiency"] <= packing["possible"] <= 1)
+
+    def test_a_split_leaves_no_token_alone(self) -> None:
+        tokenizer = make_tokenizer()
+        whole = encode_text(tokenizer, sentence(1, 20), 999)[0]
+        for length in range(3, len(whole)):
+            pieces = encode_text(tokenizer, sentence(1, 20), length, "split")
+            self.assertEqual(list(chain(*pieces)), whole)
+            self.assertTrue(all(2 <= len(piece) <= length for piece in pieces))
+
+    def test_packing_is_tight(self) -> None:
+        """Rows as short as programs of one screen, more than the library packs at once."""
+        generator = np.random.default_rng(3)
+        lengths = generator.integers(20, 300, 3000)
+        encoded = Encoded([{"input_ids": [1] * n, "labels": [1] * n} for n in lengths.tolist()])
+        for max_length in (1024, 4096):
+            packed = train.sequences_of(encoded, {"packing": "bfd", "max_length": max_length})
+            self.assertLessEqual(max(map(len, packed["input_ids"])), max_length)
+            self.assertEqual(sum(map(len, packed["input_ids"])), encoded.tokens)
+            self.assertGreaterEqual(encoded.tokens / (len(packed) * max_length), 0.98)
+            possible = -(-encoded.tokens // max_length)
+            self.assertLessEqual(len(packed), possible + 1)
+
+
+class Sampling(unittest.TestCase):
+    def test_samples_change_nothing(self) -> None:
+        logs, answers = [], []
+        for prompts in (0, 3):
+            output = fixture.root / f"samples-{prompts}"
+            job = fixture.stage2(
+                output, None, max_steps=6, eval_steps=2, sample_prompts=prompts, sample_every=2, sample_tokens=8
+            )
+            job["lora"] = job["lora"] | {"train_stop_tokens": True}
+            events: list[Any] = []
+            train.train(check_job(job), lambda event, events=events, **fields: events.append({"event": event} | fields))
+            logs.append((output / "training_log.jsonl").read_bytes())
+            answers.append([event for event in events if event["event"] == "samples"])
+            adapter = (output / "adapter" / "adapter_model.safetensors").read_bytes()
+            logs[-1] += adapter
+        self.assertEqual(logs[0], logs[1])
+        self.assertEqual(answers[0], [])
+        self.assertEqual([event["step"] for event in answers[1]], [0, 4])
+        for event in answers[1]:
+            self.assertEqual(len(event["answers"]), 3)
+            for answer in event["answers"]:
+                self.assertLessEqual(answer["tokens"], 8)
+                self.assertEqual(answer["stopped"], answer["tokens"] < 8)
+
+    def test_a_batch_answers_as_each_prompt_alone(self) -> None:
+        """Padding on the left must not show in the answers."""
+        trainer = build(fixture.stage2(fixture.root / "padding", None, sample_prompts=3, sample_tokens=6))
+        said: dict[int, str] = {}
+        trainer.emit = lambda *_, answers, **__: said.update({a["line"]: a["text"] for a in answers})
+        trainer.state.log_history = [{"eval_loss": 1.0}]
+        trainer.model.eval()
+        every = trainer.prompts
+        trainer.sample()
+        together = dict(said)
+        for line, messages in every.items():
+            trainer.prompts = {line: messages}
+            trainer.sample()
+        self.assertEqual(said, together)
+        self.assertEqual(len(said), 3)
+
+    def test_prompts_do_not_depend_on_the_order_of_rows(self) -> None:
+        rows = [chat(number) for number in range(9)]
+        first = train.sample_prompts(numbered([*rows, rows[4]]), 4)
+        again = train.sample_prompts(numbered(rows[::-1]), 4)
+        self.assertEqual(list(first.values()), list(again.values()))
+        self.assertEqual([messages[-1]["role"] for messages in first.values()], ["user"] * 4)
+        self.assertEqual(len(train.sample_prompts(numbered([rows[1], rows[1]]), 4)), 1)
+        self.assertEqual(train.sample_prompts(numbered(rows), 0), {})
+
+
+class Switches(unittest.TestCase):
+    """What the recipe switches on reaches the library and changes the training."""
+
+    def losses(self, name: str, **changes: Any) -> tuple[list[float], dict[str, Any]]:
+        output = fixture.root / f"switch-{name}"
+        job = fixture.stage2(output, None, max_steps=3)
+        lora = {key: changes.pop(key) for key in ("rslora", "dora") if key in changes}
+        train.train(check_job(job | changes | {"lora": job["lora"] | lora}), lambda *_, **__: None)
+        entries = [json.loads(line) for line in (output / "training_log.jsonl").read_text().splitlines()]
+        config = json.loads((output / "adapter" / "adapter_config.json").read_text())
+        return [entry["loss"] for entry in entries if "loss" in entry], config
+
+    def test_each_changes_the_losses(self) -> None:
+        plain, _ = self.losses("plain")
+        self.assertEqual(self.losses("again")[0], plain)
+        seen = [plain]
+        for name, change, key in (
+            ("neftune", {"neftune_alpha": 5.0}, None),
+            ("rslora", {"rslora": True}, "use_rslora"),
+            ("dora", {"dora": True}, "use_dora"),
+        ):
+            losses, config = self.losses(name, **change)
+            self.assertNotIn(losses, seen, name)
+            seen.append(losses)
+            if key:
+                self.assertIs(config[key], True)
+
+
+class Accidents(unittest.TestCase):
+    """Memory and disk run out in the middle: nothing is lost that was complete."""
+
+    def job(self, name: str, **changes: Any) -> dict[str, Any]:
+        return check_job(fixture.stage2(fixture.root / name, None, max_steps=6, save_steps=2, **changes))
+
+    def run_into(self, job: dict[str, Any], what: str, error: Exception, at: int) -> Any:
+        """Runs the job until the method is called for that time; returns what the user is told."""
+        real, calls = getattr(train.Trainer, what), []
+
+        def fails(*args: Any, **named: Any) -> Any:
+            calls.append(1)
+            if len(calls) == at:
+                raise error
+            return real(*args, **named)
+
+        with mock.patch.object(train.Trainer, what, fails), self.assertRaises(type(error)) as caught:
+            train.train(job, lambda *_, **__: None)
+        return classify(caught.exception, job)
+
+    def test_out_of_memory(self) -> None:
+        job = self.job("memory")
+        for error in (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), MemoryError()):
+            failure = self.run_into(job, "compute_loss", error, 4)
+            self.assertEqual(failure.kind, "out_of_memory")
+            for setting in ("batch_size from 2", "gradient_checkpointing", "max_length from 64"):
+                self.assertIn(setting, failure.hint)
+        small = self.job("memory", batch_size=1, gradient_checkpointing=True)
+        self.assertEqual(classify(MemoryError(), small).hint, "lower max_length from 64")
+        self.assertNotIn("batch_size", classify(MemoryError(), {"kind": "merge"}).hint)
+
+    def test_full_disk_while_saving(self) -> None:
+        whole, full = self.job("disk-whole"), self.job("disk-full")
+        train.train(whole, lambda *_, **__: None)
+        real = torch.save
+
+        def no_space(value: Any, path: Any, *rest: Any, **named: Any) -> None:
+            if "checkpoint-4" in str(path):
+                Path(path).write_bytes(b"half")
+                raise OSError(errno.ENOSPC, "No space left on device")
+            real(value, path, *rest, **named)
+
+        with mock.patch("torch.save", no_space), self.assertRaises(Exception) as caught:
+            train.train(full, lambda *_, **__: None)
+        failure = classify(caught.exception, full)
+        self.assertEqual((failure.kind, failure.message), ("no_space", "the disk is full"))
+        output = fixture.root / "disk-full"
+        complete = [path.name for path in output.glob("checkpoint-*") if (path / "complete.json").is_file()]
+        self.assertEqual(complete, ["checkpoint-2"])
+        self.assertFalse((output / "adapter").exists())
+        train.train(full | {"resume": True}, lambda *_, **__: None)
+        for name in ("training_log.jsonl", "adapter/adapter_model.safetensors"):
+            self.assertEqual((output / name).read_bytes(), (fixture.root / "disk-whole" / name).read_bytes())
+
+    def test_full_disk_at_the_very_end(self) -> None:
+        job = self.job("disk-end")
+        with mock.patch("train.publish", side_effect=OSError(errno.ENOSPC, "full")), self.assertRaises(OSError):
+            train.train(job, lambda *_, **__: None)
+        output = fixture.root / "disk-end"
+        self.assertFalse((output / "adapter").exists())
+        steps: list[Any] = []
+        train.train(job | {"resume": True}, lambda event, **_: steps.append(event))
+        self.assertNotIn("step", steps)
+        self.assertTrue((output / "adapter" / "adapter_model.safetensors").is_file())
+
+    def test_a_data_file_that_cannot_be_read(self) -> None:
+        with self.assertRaisesRegex(BadInput, "cannot read the data file"):
+            train.train(self.job("folder", train=str(fixture.root)), lambda *_, **__: None)
 
 
 class Adapters(unittest.TestCase):
@@ -464,6 +752,15 @@ class Failures(unittest.TestCase):
         self.assertEqual(
             caught.exception.message, "there is no folder owner/name, and the model hub gave no such model: offline"
         )
+
+    def test_a_service_needs_its_package(self) -> None:
+        with (
+            mock.patch("importlib.util.find_spec", return_value=None),
+            self.assertRaisesRegex(BadInput, "asks for mlflow"),
+        ):
+            train.require_services(["mlflow"])
+        with self.assertRaisesRegex(BadInput, "report_to must be"):
+            check_job(fixture.stage2(fixture.root / "services", None, report_to=["elsewhere"]))
 
     def test_nf4_needs_a_gpu(self) -> None:
         job = check_job(fixture.stage2(fixture.root / "nf4", None, quantization="nf4"))

@@ -1,12 +1,14 @@
 """The train job: one stage of LoRA training with TRL's loop, from JSONL files to an adapter folder.
 
-Read from the top: train() is the whole story, and what it calls follows in the order of use.
+Read from the top: train() is the whole story, and what it calls follows in the order of use. The inspect job goes the
+same way up to the batches, without a model.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.util
 import json
 import math
 import platform
@@ -14,7 +16,8 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
     BitsAndBytesConfig,
+    GenerationConfig,
     PreTrainedTokenizerBase,
     TrainerCallback,
     TrainerControl,
@@ -33,9 +37,11 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils import is_flash_attn_2_available
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig, SFTTrainer, pack_dataset
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from encode import IGNORE, Encoded, encode_chat, encode_rows, read_rows, verify_batch
+import masks
+from encode import IGNORE, Encoded, encode_chat, encode_rows, read_rows, render, verify_batch
 from jobs import BadInput, NanLoss, first_line
 from models import (
     Emit,
@@ -54,6 +60,19 @@ Job = dict[str, Any]
 
 
 @dataclass
+class Split:
+    """One file of a stage: its rows as read, as token ids, and as the sequences that the trainer draws from."""
+
+    read: dict[int, Any]
+    encoded: Encoded
+    sequences: Dataset
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        return [len(ids) for ids in self.sequences["input_ids"]]
+
+
+@dataclass
 class Stage:
     """What a stage starts from, with every auto resolved."""
 
@@ -62,8 +81,8 @@ class Stage:
     device: str
     precision: str
     tokenizer: PreTrainedTokenizerBase
-    train: Encoded
-    valid: Encoded
+    train: Split
+    valid: Split
 
     @property
     def output(self) -> Path:
@@ -74,32 +93,103 @@ def train(job: Job, emit: Emit) -> dict[str, Any]:
     """Runs one stage and returns the result of the done event."""
     started = time.monotonic()
     stage = prepare(job, emit)
+    inspection = inspect_rows(job, stage.tokenizer, stage.train, stage.valid, [])
+    if inspection.refused:
+        raise BadInput(inspection.refused, inspection.hint)
     stage.output.mkdir(parents=True, exist_ok=True)
     checkpoint = find_checkpoint(stage)
     trainer = Trainer(stage)
-    report_data(stage, trainer)
-    verify_batch(next(iter(trainer.get_train_dataloader())), stage.train.rows)
-    verify_batch(next(iter(trainer.get_eval_dataloader())), stage.valid.rows)
+    report_data(stage)
+    verify_batch(next(iter(trainer.get_train_dataloader())), stage.train.encoded.rows)
+    verify_batch(next(iter(trainer.get_eval_dataloader())), stage.valid.encoded.rows)
     config = report_params(stage, trainer)
     set_seed(job["seed"])  # whatever the preparation drew is forgotten
     trainer.run(checkpoint)
     return finish(stage, trainer, config, time.monotonic() - started)
 
 
+def inspect(job: Job, emit: Emit) -> dict[str, Any]:
+    """The mask report of a stage: what train() would train on, batch by batch, without the model."""
+    quiet()
+    report_environment(emit, "cpu", "fp32")
+    tokenizer, train_split, valid_split = prepare_rows(job)
+    collate = collator(job, tokenizer)
+    for split in (train_split, valid_split):
+        for batch in batches(job, split):
+            verify_batch(collate([split.sequences[place] for place in batch]), split.encoded.rows)
+    return asdict(inspect_rows(job, tokenizer, train_split, valid_split, job["lines"]))
+
+
 def prepare(job: Job, emit: Emit) -> Stage:
-    transformers.utils.logging.set_verbosity_warning()
-    transformers.utils.logging.disable_progress_bar()
-    datasets.utils.logging.disable_progress_bar()
+    quiet()
+    require_services(job["report_to"])
     device, precision = resolve_hardware(job)
     report_environment(emit, device, precision, job["threads"])
     if device == "cpu":
         keep_freed_memory()
+    return Stage(job, emit, device, precision, *prepare_rows(job))
+
+
+def quiet() -> None:
+    transformers.utils.logging.set_verbosity_warning()
+    transformers.utils.logging.disable_progress_bar()
+    datasets.utils.logging.disable_progress_bar()
+
+
+# The rows, up to the batches that the trainer draws from them
+
+
+def prepare_rows(job: Job) -> tuple[PreTrainedTokenizerBase, Split, Split]:
     tokenizer = load_tokenizer(job["base_model"], job["chat_template"])
     require_tokens(tokenizer, job["required_tokens"])
-    train_split, valid_split = (encode_split(tokenizer, job, split) for split in ("train", "valid"))
-    # Short next to short: a validation batch is then nearly free of padding, and its order does not matter.
-    valid_split.rows.sort(key=lambda row: len(row["input_ids"]))
-    return Stage(job, emit, device, precision, tokenizer, train_split, valid_split)
+    train_split, valid_split = (read_split(tokenizer, job, split) for split in ("train", "valid"))
+    return tokenizer, train_split, valid_split
+
+
+def inspect_rows(
+    job: Job, tokenizer: PreTrainedTokenizerBase, train_split: Split, valid_split: Split, lines: list[int]
+) -> masks.Inspection:
+    counted = []
+    for name, split in (("train", train_split), ("valid", valid_split)):
+        figures = masks.count(name, job, tokenizer, split.read, split.encoded)
+        lengths = split.lengths
+        masks.place_tokens(
+            figures,
+            job["max_length"],
+            [[lengths[place] for place in batch] for batch in batches(job, split)],
+            job["packing"] != "none",
+        )
+        counted.append(figures)
+    same = ("stage", "loss", "format", "max_length", "overlong", "zero_rows", "packing", "batch_size")
+    shown = masks.show(tokenizer, train_split.encoded, lines, train_split.read)
+    return masks.judge(
+        masks.Inspection(**{key: job[key] for key in same}, train=counted[0], valid=counted[1], rows=shown)
+    )
+
+
+def batches(job: Job, split: Split) -> list[list[int]]:
+    """The batches of the first epoch, as places of sequences."""
+    order = list(row_order(job, split.lengths))
+    return [order[start : start + job["batch_size"]] for start in range(0, len(order), job["batch_size"])]
+
+
+def row_order(job: Job, lengths: list[int]) -> EpochOrder:
+    return EpochOrder(lengths, job["seed"], job["batch_size"] if job["group_by_length"] else 0)
+
+
+def collator(job: Job, tokenizer: PreTrainedTokenizerBase) -> DataCollatorForLanguageModeling:
+    """The one that the library's trainer makes itself; a test holds the two against each other."""
+    return DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id, padding_free=job["packing"] != "none")
+
+
+def require_services(names: list[str]) -> None:
+    """What reports to a service is not among the pinned packages: nothing leaves the machine unless it is asked for."""
+    for name in names:
+        if not importlib.util.find_spec(name):
+            raise BadInput(
+                f"tracking asks for {name}, and the Python environment does not have that package",
+                f"uv pip install --python {sys.executable} {name}; or set tracking to tensorboard",
+            )
 
 
 def require_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> None:
@@ -153,26 +243,46 @@ def keep_freed_memory() -> None:
         mallopt(parameter, value)
 
 
-def encode_split(tokenizer: PreTrainedTokenizerBase, job: Job, split: str) -> Encoded:
-    rows = read_rows(job[split], job["format"])
-    encoded = encode_rows(tokenizer, rows, job["format"], job["loss"], job["max_length"], job["overlong"])
+def read_split(tokenizer: PreTrainedTokenizerBase, job: Job, name: str) -> Split:
+    read = read_rows(job[name], job["format"])
+    try:
+        encoded = encode_rows(tokenizer, read, job["format"], job["loss"], job["max_length"], job["overlong"])
+    except BadInput as error:
+        raise BadInput(f"{job[name]} {error.message}", error.hint) from None
     if not encoded.rows:
         raise BadInput(
-            f"no row of {job[split]} is left to use: {len(rows)} read, {encoded.dropped_overlong} longer than "
+            f"no row of {job[name]} is left to use: {len(read)} read, {encoded.dropped_overlong} longer than "
             f"max_length {job['max_length']}, {encoded.dropped_no_answer} without a trained token",
             "raise max_length, or look at the data",
         )
-    return encoded
+    if name == "valid":
+        # Short next to short: a validation batch is then nearly free of padding, and its order does not matter.
+        encoded.sort_by_length()
+    return Split(read, encoded, sequences_of(encoded, job))
 
 
-# Where a job finds files may change between two starts, and so may the number of threads; the rest may not.
-PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads")
+def sequences_of(encoded: Encoded, job: Job) -> Dataset:
+    """The rows as the trainer takes them, packed where that is asked for.
+
+    All rows are packed together. Left to itself the library packs a thousand at a time, and the last sequence of each
+    thousand stays half empty.
+    """
+    rows = Dataset.from_list(encoded.rows)
+    if job["packing"] == "none":
+        return rows
+    return pack_dataset(rows, job["max_length"], job["packing"], {"batch_size": len(rows)})
+
+
+# Where a job finds files may change between two starts, and so may the number of threads and who hears of the losses;
+# the rest may not.
+PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "report_to")
+WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
 
 
 def fingerprint(stage: Stage) -> str:
     """Identifies settings and data, so that a checkpoint is never continued with others."""
-    settings = {key: value for key, value in stage.job.items() if key not in PLACES}
-    content = json.dumps([settings, stage.train.rows, stage.valid.rows], sort_keys=True)
+    settings = {key: value for key, value in stage.job.items() if key not in PLACES + WATCHING}
+    content = json.dumps([settings, stage.train.encoded.rows, stage.valid.encoded.rows], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -279,16 +389,21 @@ def stop_token_rows(job: Job, model: Any, tokenizer: PreTrainedTokenizerBase) ->
 
     Where input and output embeddings are tied, peft carries the input's rows over; elsewhere both are named.
     """
-    stop = tokenizer.eos_token_id
-    if job["chat_template"]:
-        ids, mask = encode_chat(tokenizer, [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
-        stop = max((place, token) for place, (token, bit) in enumerate(zip(ids, mask, strict=True)) if bit)[1]
+    stop = end_of_turn(job, tokenizer)
     layers = [model.get_input_embeddings()]
     if not model.config.tie_word_embeddings:
         layers.append(model.get_output_embeddings())
     return {
         name.rpartition(".")[2]: [stop] for name, module in model.named_modules() if any(module is x for x in layers)
     }
+
+
+def end_of_turn(job: Job, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that ends an answer: the template's, or the end-of-sequence token where there is none."""
+    if not job["chat_template"]:
+        return tokenizer.eos_token_id
+    ids, mask = encode_chat(tokenizer, [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
+    return max((place, token) for place, (token, bit) in enumerate(zip(ids, mask, strict=True)) if bit)[1]
 
 
 def check_same_lora(job: Job, found: dict[str, Any]) -> None:
@@ -330,13 +445,14 @@ class Trainer(SFTTrainer):
         super().__init__(
             model=model,
             args=sft_config(stage),
-            train_dataset=Dataset.from_list(stage.train.rows),
-            eval_dataset=Dataset.from_list(stage.valid.rows),
+            train_dataset=stage.train.sequences,
+            eval_dataset=stage.valid.sequences,
             processing_class=stage.tokenizer,
             callbacks=[Flow(self)],
         )
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
+        self.prompts = sample_prompts(stage.valid.read, self.job["sample_prompts"])
         self.full_logits = stage.device != "cuda" and not scales_logits(model.config)
 
     def run(self, checkpoint: Path | None) -> None:
@@ -352,8 +468,7 @@ class Trainer(SFTTrainer):
         self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochOrder:
-        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
-        return EpochOrder(lengths, self.job["seed"], self.job["batch_size"] if self.job["group_by_length"] else 0)
+        return row_order(self.job, self.stage.train.lengths)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         mask = inputs.get("attention_mask")
@@ -394,8 +509,36 @@ class Trainer(SFTTrainer):
             tokens += count
         metrics = {"eval_loss": total / tokens, "eval_tokens": tokens}
         self.log(metrics)
+        self.sample()
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def sample(self) -> None:
+        """Answers a few validation prompts, greedily, for the program to judge while training goes on."""
+        done = sum("eval_loss" in entry for entry in self.state.log_history)
+        if not self.prompts or (done - 1) % self.job["sample_every"]:
+            return
+        tokenizer = self.stage.tokenizer
+        texts = [render(tokenizer, messages, True) for messages in self.prompts.values()]
+        batch = tokenizer(texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
+        stops = [tokenizer.eos_token_id, end_of_turn(self.job, tokenizer)]
+        config = GenerationConfig(
+            do_sample=False,
+            max_new_tokens=self.job["sample_tokens"],
+            eos_token_id=stops,
+            pad_token_id=tokenizer.pad_token_id,
+            use_cache=True,
+        )
+        # Greedy decoding draws no random numbers; whatever the library might draw is given back.
+        devices = [torch.cuda.current_device()] if self.stage.device == "cuda" else []
+        with torch.random.fork_rng(devices), torch.no_grad(), self.accelerator.autocast():
+            ids = self.model.generate(**batch.to(self.model.device), generation_config=config)
+        answers = []
+        for line, row in zip(self.prompts, ids[:, batch["input_ids"].shape[1] :].tolist(), strict=True):
+            end = min((row.index(stop) for stop in stops if stop in row), default=len(row))
+            text = tokenizer.decode(row[:end], skip_special_tokens=True)
+            answers.append({"line": line, "text": text, "tokens": end, "stopped": end < len(row)})
+        self.emit("samples", step=self.state.global_step, answers=answers)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Keeps what is the same after a resume; timings go out as events alone."""
@@ -440,6 +583,17 @@ class Trainer(SFTTrainer):
     def nan_loss(self, what: str) -> NanLoss:
         good = [folder.name for folder in checkpoints(self.stage.output) if (folder / "complete.json").is_file()]
         return NanLoss(f"{what}; the last good checkpoint is {good[-1]}" if good else f"{what}, before any checkpoint")
+
+
+def sample_prompts(read: dict[int, Any], number: int) -> dict[int, list[dict[str, str]]]:
+    """The first prompts of the validation file by their hash, each once, by line: the same ones in every run."""
+    chosen: dict[str, tuple[int, list[dict[str, str]]]] = {}
+    for line, messages in read.items() if number else ():
+        turn = next((place for place, message in enumerate(messages) if message["role"] == "assistant"), 0)
+        if turn:
+            key = hashlib.sha256(json.dumps(messages[:turn]).encode()).hexdigest()
+            chosen.setdefault(key, (line, messages[:turn]))
+    return dict(chosen[key] for key in sorted(chosen)[:number])
 
 
 LOGGED = ("step", "epoch", "tokens", "loss", "learning_rate", "grad_norm", "eval_loss", "eval_tokens")
@@ -558,6 +712,7 @@ def sft_config(stage: Stage) -> SFTConfig:
             max_length=job["max_length"],
             packing=job["packing"] == "bfd",
             packing_strategy="bfd",
+            dataset_kwargs={"skip_prepare_dataset": True},  # the rows are tokenised, labelled and packed already
             eval_strategy="steps",
             eval_steps=job["eval_steps"] or never,
             save_strategy="steps",
@@ -567,7 +722,8 @@ def sft_config(stage: Stage) -> SFTConfig:
             logging_steps=job["logging_steps"],
             logging_nan_inf_filter=False,  # it would replace a NaN by the mean of the losses before it
             dataloader_pin_memory=stage.device == "cuda",
-            report_to=[],
+            report_to=job["report_to"],
+            run_name=f"{stage.output.parent.name} {job['stage']}",
             disable_tqdm=True,
         )
     except ValueError as error:
@@ -577,18 +733,16 @@ def sft_config(stage: Stage) -> SFTConfig:
 # Reports
 
 
-def report_data(stage: Stage, trainer: Trainer) -> None:
-    for split, encoded, dataset in (
-        ("train", stage.train, trainer.train_dataset),
-        ("valid", stage.valid, trainer.eval_dataset),
-    ):
+def report_data(stage: Stage) -> None:
+    for name, split in (("train", stage.train), ("valid", stage.valid)):
+        encoded = split.encoded
         packed = {}
         if stage.job["packing"] != "none":
-            efficiency = encoded.tokens / (len(dataset) * stage.job["max_length"])
-            packed = {"packed_sequences": len(dataset), "packing_efficiency": round(efficiency, 4)}
+            efficiency = encoded.tokens / (len(split.sequences) * stage.job["max_length"])
+            packed = {"packed_sequences": len(split.sequences), "packing_efficiency": round(efficiency, 4)}
         stage.emit(
             "data",
-            split=split,
+            split=name,
             rows=len(encoded.rows),
             tokens=encoded.tokens,
             trained_tokens=encoded.trained_tokens,
@@ -660,9 +814,9 @@ def finish(stage: Stage, trainer: Trainer, config: dict[str, Any], seconds: floa
         "train_seconds": round(trainer.seconds, 3),
         "seconds": round(seconds, 3),
         "peak_memory_mb": peak_memory_mb(config["device"]),
-        "dropped_overlong": stage.train.dropped_overlong,
-        "dropped_no_answer": stage.train.dropped_no_answer,
-        "truncated": stage.train.truncated,
+        "dropped_overlong": stage.train.encoded.dropped_overlong,
+        "dropped_no_answer": stage.train.encoded.dropped_no_answer,
+        "truncated": stage.train.encoded.truncated,
     }
 
 

@@ -104,14 +104,19 @@ def read_job(request: str) -> dict[str, Any]:
 
 def run(request: str, protocol: Protocol) -> None:
     """Runs one job. Whatever happens, the last event is done or failed."""
+    job = None
     try:
         job = read_job(request)
         protocol.emit("started", kind=job["kind"])
         # Imported here, because it takes seconds: hello and heartbeats come first.
-        if job["kind"] == "train":
-            from train import train
+        if job["kind"] in ("train", "inspect"):
+            import train
 
-            result = train(job, protocol.emit)
+            result = train.train(job, protocol.emit) if job["kind"] == "train" else train.inspect(job, protocol.emit)
+        elif job["kind"] == "count":
+            import models
+
+            result = models.count(job)
         elif job["kind"] == "quantize":
             from quantize import quantize
 
@@ -123,7 +128,7 @@ def run(request: str, protocol: Protocol) -> None:
             result = models.import_base(job, protocol.emit) if job["kind"] == "import_base" else models.merge(job)
         protocol.emit("done", result=result)
     except Exception as error:
-        failure = classify(error)
+        failure = classify(error, job)
         if failure.kind != "bad_input":
             traceback.print_exc(file=sys.stderr)
         protocol.emit("failed", kind=failure.kind, message=failure.message, hint=failure.hint)

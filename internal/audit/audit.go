@@ -20,7 +20,9 @@ import (
 type Options struct {
 	// Tokens counts the tokens of a text, and MaxTokens is the length that is
 	// trained on; without both, nothing is said of truncation.
-	Tokens    func(string) int
+	Tokens func(line int, text string) int
+	// CountedBy says what counts them, for the report.
+	CountedBy string
 	MaxTokens int
 	// HeldOut are the texts of evaluation cases.
 	HeldOut []HeldOut

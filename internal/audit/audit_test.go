@@ -207,7 +207,7 @@ func TestKindsOfOneRow(t *testing.T) {
 		{audit.Truncated, said("a", filler), false},
 	} {
 		o := audit.Options{
-			Tokens: func(text string) int { return len(strings.Fields(text)) }, MaxTokens: 150,
+			Tokens: func(_ int, text string) int { return len(strings.Fields(text)) }, MaxTokens: 150,
 			HeldOut: []audit.HeldOut{{Name: "dates/left", Text: "Show the days that are left until the end of this very year, please."}},
 		}
 		if got := count(audited(t, test.line+"\n", o), test.kind) > 0; got != test.want {
@@ -327,7 +327,7 @@ func TestManyFindingsAreBounded(t *testing.T) {
 }
 
 func TestTokensAreCounted(t *testing.T) {
-	o := audit.Options{Tokens: func(text string) int { return len(strings.Fields(text)) }, MaxTokens: 20}
+	o := audit.Options{Tokens: func(_ int, text string) int { return len(strings.Fields(text)) }, MaxTokens: 20}
 	r := audited(t, said("a", "one two three")+"\n"+said("b", strings.Repeat("word ", 30))+"\nnot a row", o)
 	sum := 0
 	for _, b := range r.Tokens.Lengths {

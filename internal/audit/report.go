@@ -69,11 +69,12 @@ type Answers struct {
 
 // Tokens are the lengths of the rows as the model reads them.
 type Tokens struct {
-	Max     int   `json:"max"` // that are trained on
-	Longest int   `json:"longest"`
-	Over    int   `json:"over"` // rows that are longer than Max
-	Sum     int64 `json:"sum"`
-	Lengths []Bin `json:"lengths"`
+	CountedBy string `json:"counted_by"`
+	Max       int    `json:"max"` // that are trained on
+	Longest   int    `json:"longest"`
+	Over      int    `json:"over"` // rows that are longer than Max
+	Sum       int64  `json:"sum"`
+	Lengths   []Bin  `json:"lengths"`
 }
 
 // Bin counts the rows whose length is at least From and less than To.
@@ -128,7 +129,7 @@ func newTally(o Options) *tally {
 	}
 	t.kept = make([][]Finding, len(t.kinds))
 	if o.Tokens != nil && o.MaxTokens > 0 {
-		t.tokens = &Tokens{Max: o.MaxTokens}
+		t.tokens = &Tokens{Max: o.MaxTokens, CountedBy: o.CountedBy}
 	}
 	return t
 }

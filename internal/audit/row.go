@@ -86,7 +86,7 @@ func (a *auditor) look(line stream.Line) row {
 	r.asked = askedFor(question)
 	a.answer(&r, text)
 	if a.options.Tokens != nil && a.options.MaxTokens > 0 {
-		if r.tokens = a.options.Tokens(rendered(messages)); r.tokens > a.options.MaxTokens {
+		if r.tokens = a.options.Tokens(r.line, Rendered(messages)); r.tokens > a.options.MaxTokens {
 			r.find(Truncated, "%d tokens, %d are trained on", r.tokens, a.options.MaxTokens)
 		}
 	}
@@ -297,8 +297,8 @@ func (a *auditor) answer(r *row, text string) {
 	}
 }
 
-// rendered is the text that the model reads, as chat.Template makes it.
-func rendered(messages []chat.Message) string {
+// Rendered is the text that the model reads, as chat.Template makes it.
+func Rendered(messages []chat.Message) string {
 	var b strings.Builder
 	for _, m := range messages {
 		fmt.Fprintf(&b, "<|im_start|>%s\n%s<|im_end|>\n", m.Role, m.Content)

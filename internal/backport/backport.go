@@ -21,6 +21,7 @@ import (
 	"bbjtune/internal/audit"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/example"
+	"bbjtune/internal/markdown"
 )
 
 // Draft is an example that was made of a row.
@@ -231,6 +232,8 @@ func differs(e *example.Example, text []byte) string {
 	back, findings := example.Parse(e.Path, text)
 	what := ""
 	switch {
+	case holdsOpenFence(text):
+		what = "a code fence of its prose is not closed"
 	case !sameFences(back, e):
 		what = "its code reads back as other code"
 	case strings.TrimSpace(back.Explanation) != strings.TrimSpace(e.Explanation) || back.Expected != e.Expected:
@@ -244,6 +247,13 @@ func differs(e *example.Example, text []byte) string {
 		}
 	}
 	return what
+}
+
+func holdsOpenFence(text []byte) bool {
+	doc, err := markdown.Parse("", text)
+	return err == nil && slices.ContainsFunc(doc.Sections, func(s markdown.Section) bool {
+		return slices.ContainsFunc(s.AllFences(), func(f markdown.Fence) bool { return f.Open })
+	})
 }
 
 func sameFences(a, b *example.Example) bool {

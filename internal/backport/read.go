@@ -46,32 +46,28 @@ func (r *Reading) free(prompt, said string) (reason string) {
 	if form == audit.Mixed {
 		return "code stands outside of a fence: bbjtune data clean puts it into one"
 	}
-	a := answer.Extract(said)
-	code := ""
-	switch {
-	case form == audit.Raw:
-		code, a.Prose = said, ""
-	case a.Fenced:
-		code = a.Code
+	code, prose := programIn(said)
+	if form == audit.Raw {
+		code, prose = said, ""
 	}
 	shown, words := programIn(prompt)
-	a.Prose = blankLines.ReplaceAllString(a.Prose, "\n\n")
+	prose = blankLines.ReplaceAllString(prose, "\n\n")
 	switch {
 	case strings.TrimSpace(code) == "" && shown == "":
 		return "holds no program in a fence, and an example is about one"
 	case strings.TrimSpace(code) == "":
 		r.Type, r.Code, r.Explanation, r.Description = example.Comprehension, fence(shown), said, words
 	case shown != "" && r.migration(words, shown, code):
-		r.Explanation, r.Description = a.Prose, words
-	case asksForProgram(prompt) || leadIn(a.Prose):
+		r.Explanation, r.Description = prose, words
+	case asksForProgram(prompt) || leadIn(prose):
 		r.Type, r.Code, r.Description = example.Completion, fence(code), prompt
-		if !leadIn(a.Prose) {
-			r.Explanation = a.Prose
+		if !leadIn(prose) {
+			r.Explanation = prose
 		}
 	default:
-		r.Type, r.Code, r.Explanation, r.Description = example.Explanation, fence(code), a.Prose, prompt
+		r.Type, r.Code, r.Explanation, r.Description = example.Explanation, fence(code), prose, prompt
 	}
-	if a.Fenced && otherLanguage(said) {
+	if r.Type != example.Comprehension && otherLanguage(said) {
 		r.need("a decision on the code in another language, which is left out")
 	}
 	return ""
@@ -121,14 +117,20 @@ func target(words string) generation.Generation {
 	return found
 }
 
-// programIn splits a question into the program that it shows in fences and its
-// words.
-func programIn(prompt string) (code, words string) {
-	a := answer.Extract(prompt)
-	if !a.Fenced {
-		return "", prompt
+// programIn splits a text into the program that it shows and its words. The program
+// stands in fences that are marked as BBj, else in those that name no language.
+func programIn(text string) (code, words string) {
+	list := answer.Marked(text)
+	if len(list) == 0 {
+		list = answer.Unmarked(text)
 	}
-	return a.Code, strings.TrimSpace(a.Prose)
+	if len(list) == 0 {
+		return "", text
+	}
+	for i := range list {
+		list[i] = strings.Trim(list[i], "\n")
+	}
+	return strings.Join(list, "\n"), strings.TrimSpace(answer.Extract(text).Prose)
 }
 
 var asksFor = regexp.MustCompile(`(?i)^\W*(?:please |can you |could you |in bbj[:,]? |using bbj[:,]? )*(?:write|create|make|build|develop|implement|generate|program|give me|i need|i want|show me (?:a|an|the) (?:program|code|example)|code)\b`)
@@ -148,10 +150,9 @@ var leading = regexp.MustCompile(`(?i)^(?:sure|certainly|of course|here|below|th
 
 var marked = regexp.MustCompile("(?m)^[ \t]*(?:```+|~~~+)[ \t]*[A-Za-z]")
 
-// otherLanguage reports whether an answer has more opened fences than BBj ones.
+// otherLanguage reports whether an answer marks more fences than those of BBj.
 func otherLanguage(said string) bool {
-	bbj := len(answer.Marked(said))
-	return bbj > 0 && len(marked.FindAllString(said, -1)) > bbj
+	return len(marked.FindAllString(said, -1)) > len(answer.Marked(said))
 }
 
 func fence(code string) []markdown.Fence {

@@ -111,7 +111,8 @@ const rowsHint = "name a JSONL file with a ChatML row a line"
 
 func (a *app) audit(ctx context.Context, path string, o auditOptions) error {
 	options, err := o.resolve()
-	if err != nil {
+	byWorker := errors.Is(err, tokenizer.ErrUnknown)
+	if err != nil && !byWorker {
 		return err
 	}
 	file, err := os.Open(path)
@@ -125,6 +126,11 @@ func (a *app) audit(ctx context.Context, path string, o auditOptions) error {
 	}
 	if info.IsDir() {
 		return fault.Newf(rowsHint, "%s is a folder", path)
+	}
+	if byWorker {
+		if err := a.countByWorker(ctx, &options, o, file, info); err != nil {
+			return err
+		}
 	}
 	paper, err := o.openPage(info)
 	if err != nil {
@@ -207,20 +213,20 @@ func (o auditOptions) resolve() (audit.Options, error) {
 			return options, err
 		}
 		for _, c := range s.Cases {
-			options.HeldOut = append(options.HeldOut, audit.HeldOut{Name: c.ID, Text: c.Prompt}, audit.HeldOut{Name: c.ID, Text: bare(c.Reference)})
+			for _, text := range heldTexts(c) {
+				options.HeldOut = append(options.HeldOut, audit.HeldOut{Name: c.ID, Text: text})
+			}
 		}
 	}
 	if o.tokenizer == "" {
 		return options, nil
 	}
 	t, err := tokenizer.Load(o.tokenizer)
-	if errors.Is(err, tokenizer.ErrUnknown) {
-		return options, fault.Wrap(err, "those of Qwen2.5 and SmolLM2 are known; without one the audit counts characters, and training counts the tokens itself")
-	}
 	if err != nil {
 		return options, err
 	}
-	options.Tokens, options.MaxTokens = t.Count, o.maxTokens
+	options.Tokens, options.MaxTokens = func(_ int, text string) int { return t.Count(text) }, o.maxTokens
+	options.CountedBy = "bbjtune, by the model's tokenizer.json"
 	return options, nil
 }
 
@@ -231,7 +237,11 @@ func writeAudit(w io.Writer, r *audit.Report, lines int) error {
 	if r.Valid > 0 {
 		fmt.Fprintf(&b, "answers: %s; %d characters in the middle, %d the longest\n", shares(r), r.Answers.Median, r.Answers.Longest)
 		fmt.Fprintf(&b, "prompts: %d occur more than once (%s), %d of them with different answers\n", r.Prompts.Repeated, counted(r.Prompts.Rows, "row"), r.Prompts.Conflicting)
-		fmt.Fprintf(&b, "system prompts: %d\n\n", r.Systems)
+		fmt.Fprintf(&b, "system prompts: %d\n", r.Systems)
+		if t := r.Tokens; t != nil {
+			fmt.Fprintf(&b, "tokens: %d the longest row, %s over the %d that are trained on; counted by %s\n", t.Longest, counted(t.Over, "row"), t.Max, t.CountedBy)
+		}
+		b.WriteString("\n")
 	}
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range r.Kinds {

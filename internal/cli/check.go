@@ -17,6 +17,7 @@ import (
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/progress"
+	"bbjtune/internal/recipeaudit"
 	"bbjtune/internal/render"
 	"bbjtune/internal/suite"
 )
@@ -148,7 +149,7 @@ func (a *app) explainCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, list []string) error {
 			rule := documented(strings.ToUpper(list[0]))
 			if rule.Name == "" {
-				return fault.Newf("codes look like BBJ1001 or DA202; bbjtune check and bbjtune data audit print them", "there is no rule %s", list[0])
+				return fault.Newf("codes look like BBJ1001, DA202 or RC101; bbjtune check, data audit and recipe check print them", "there is no rule %s", list[0])
 			}
 			_, err := fmt.Fprintf(a.Out, "%s %s (%s, %s)\n\n%s", rule.Code, rule.Name, rule.Family, rule.Severity, rule.Help)
 			return err
@@ -175,6 +176,10 @@ func documented(code string) render.Rule {
 			severity = diag.Error
 		}
 		return render.Rule{Code: k.Code, Name: k.Name, Title: k.Title, Help: help, Family: diag.Format, Severity: severity}
+	}
+	if r, ok := recipeaudit.Lookup(code); ok {
+		help := fmt.Sprintf("%s.\n\n%s\n\nTo do: %s.\n", sentence(r.Title), r.Why, r.Help)
+		return render.Rule{Code: r.Code, Name: r.Name, Title: r.Title, Help: help, Family: recipeaudit.Family, Severity: r.Severity}
 	}
 	if code == suite.Format.Code {
 		return formatRule(suite.Format)

@@ -140,8 +140,8 @@ Start with: bbjtune demo
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return fault.Wrap(err, "see bbjtune help")
 	})
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.dataCommand(), a.corpusCommand(), a.trainCommand(), a.packCommand(),
-		a.evalCommand(), a.reportCommand(), a.serveCommand(), a.checkCommand(), a.explainCommand(), a.newCommand(), a.doctorCommand(), a.envCommand())
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.dataCommand(), a.recipeCommand(), a.corpusCommand(), a.trainCommand(), a.packCommand(),
+		a.evalCommand(), a.reportCommand(), a.runsCommand(), a.serveCommand(), a.checkCommand(), a.explainCommand(), a.newCommand(), a.doctorCommand(), a.envCommand())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -63,6 +63,9 @@ func (a *app) runRecipe(ctx context.Context, path string) error {
 		return err
 	}
 	defer p.close()
+	if err := p.admit(ctx); err != nil {
+		return err
+	}
 	e, results, steps, err := p.evaluateAll(ctx)
 	if err != nil {
 		return err
@@ -176,11 +179,27 @@ func (a *app) dataCommand() *cobra.Command {
 }
 
 func (a *app) trainCommand() *cobra.Command {
-	return &cobra.Command{
+	var ask bool
+	o := inspection{}
+	c := &cobra.Command{
 		Use:   "train RECIPE",
-		Short: "train the stages of a recipe; builds its data first where that is missing",
-		Args:  args(1, 1, "one recipe"),
+		Short: "train the stages of a recipe, or show what they would be trained on; builds the data first where that is missing",
+		Long: `Train carries out the stages of a recipe. It does not start on a row that
+teaches nothing, nor on one of whose prompt a token would be trained on.
+
+With --inspect nothing is trained. The mask report shows, for the real data and
+the base model's tokenizer, what of each stage's rows would be: tokens that are
+trained on and tokens that are masked, rows that are cut, left out or without
+either, how full packed sequences and batches are, and any row token by token.
+Status 1 then says that training would not start.`,
+		Args: args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
+			if err := o.check(ask, cmd.Flags().Changed("stage")); err != nil {
+				return err
+			}
+			if ask {
+				return a.inspect(cmd.Context(), list[0], o)
+			}
 			p, err := a.pipeline(list[0])
 			if err != nil {
 				return err
@@ -194,6 +213,13 @@ func (a *app) trainCommand() *cobra.Command {
 			return nil
 		},
 	}
+	f := c.Flags()
+	f.BoolVar(&ask, "inspect", false, "show what of the rows would be trained on, and train nothing")
+	f.IntVar(&o.stage, "stage", 0, "with --inspect: this stage alone, 1 or 2")
+	f.IntSliceVar(&o.rows, "row", nil, "with --inspect: show this row token by token, named by its line in the stage's training file; may be repeated")
+	f.StringVar(&o.html, "html", "", "with --inspect: write the report as a page to this file")
+	outputFormat(c, &o.format, "text", "json")
+	return c
 }
 
 func (a *app) packCommand() *cobra.Command {

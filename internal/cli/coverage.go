@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"bbjtune/bbj/diag"
 	"bbjtune/internal/audit"
 	"bbjtune/internal/corpus"
 	"bbjtune/internal/coverage"
@@ -113,24 +115,33 @@ func (a *app) coverageItems(path string) ([]coverage.Item, error) {
 		return nil, fault.Wrap(fmt.Errorf("nothing to measure: %w", err), "name folders of Markdown examples and JSONL files with ChatML rows")
 	}
 	if info.IsDir() {
-		list, findings, err := example.Load(path)
-		if err != nil {
-			return nil, err
-		}
-		var items []coverage.Item
-		for _, e := range list {
-			items = append(items, coverage.OfExample(e))
-		}
-		if len(findings) > 0 {
-			files := map[string]bool{}
-			for _, d := range findings {
-				files[d.File] = true
-			}
-			a.show.Say("%s left out, which break the format; the first: %s; bbjtune check %s lists all", counted(len(files), "file"), oneLine(findings[0]), path)
-		}
-		return items, nil
+		return a.exampleItems(path)
 	}
 	return a.rowItems(path)
+}
+
+func (a *app) exampleItems(dir string) ([]coverage.Item, error) {
+	list, findings, err := example.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]coverage.Item, len(list))
+	for i, e := range list {
+		items[i] = coverage.OfExample(e)
+	}
+	// Files with nothing but warnings are on the list.
+	findings = slices.DeleteFunc(findings, func(d diag.Diagnostic) bool { return d.Severity != diag.Error })
+	files := map[string]bool{}
+	for _, d := range findings {
+		files[d.File] = true
+	}
+	switch {
+	case len(items) == 0:
+		return nil, fault.Newf("bbjtune check "+dir+" lists all that is wrong", "%s holds no example that can be read; the first: %s", dir, oneLine(findings[0]))
+	case len(files) > 0:
+		a.show.Say("%s left out, which break the format; the first: %s; bbjtune check %s lists all", counted(len(files), "file"), oneLine(findings[0]), dir)
+	}
+	return items, nil
 }
 
 func (a *app) rowItems(path string) ([]coverage.Item, error) {

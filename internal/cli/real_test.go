@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bbjtune/internal/chat"
+	"bbjtune/internal/mask"
 )
 
 // require turns "skipped, because something is not there" into a failure; make
@@ -72,7 +75,7 @@ lora: {r: 4, alpha: 8, dropout: 0.1}
 precision: fp32
 gradient_checkpointing: false
 stage1: {epochs: 0.2, learning_rate: 1e-3, batch_size: 2, gradient_accumulation: 1, max_length: 512, eval_steps: 4, save_steps: 4}
-stage2: {epochs: 0.4, learning_rate: 1e-3, batch_size: 4, gradient_accumulation: 1, max_length: 1024, eval_steps: 4, save_steps: 2}
+stage2: {epochs: 0.4, learning_rate: 1e-3, batch_size: 4, gradient_accumulation: 1, max_length: 1024, eval_steps: 4, save_steps: 2, sample_prompts: 2, sample_tokens: 8}
 evaluate: {suite: suite, few_shot: 2, max_tokens: 24, concurrency: 2, context: 1024}
 package: {name: tiny}
 `
@@ -132,6 +135,44 @@ func (r *real) trained() map[string]string {
 	return sums
 }
 
+// wordTokenizer is a tokenizer of a kind that the program does not know.
+const wordTokenizer = `import sys
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+words = {"<|endoftext|>": 0, "<unk>": 1, "print": 2}
+tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", unk_token="<unk>").save_pretrained(sys.argv[1])
+open(sys.argv[1] + "/config.json", "w").write("{}")
+`
+
+// Tokens that the program cannot count itself are counted by the worker, and the
+// report says so.
+func TestRealTokenCounts(t *testing.T) {
+	r := newReal(t)
+	python, _ := r.run("env")
+	r.write("make.py", wordTokenizer)
+	if out, err := exec.Command(strings.TrimSpace(python), "-B", filepath.Join(r.dir, "make.py"), filepath.Join(r.dir, "odd")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	row := func(answer string) string {
+		return `{"messages":[{"role":"user","content":"one two three"},{"role":"assistant","content":"` + answer + `"}]}` + "\n"
+	}
+	r.write("rows.jsonl", row("a b")+"no row\n\n"+row("a b c d e f g h i j k l m n o p q r s t"))
+	cmd := r.command("data", "audit", "rows.jsonl", "--tokenizer", "odd", "--max-tokens", "20")
+	out, err := cmd.Output()
+	// Of every turn its role, and of the first the end of the one before.
+	for _, want := range []string{
+		"tokens: 25 the longest row, 1 row over the 20 that are trained on; counted by the training worker, since bbjtune does not know this kind of tokenizer",
+		"  line 4: 25 tokens, 20 are trained on",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%v: %q is not in\n%s", err, want, out)
+		}
+	}
+}
+
 // The whole path with a real, tiny model: trained in two stages, killed in
 // each of them and started again, against an uninterrupted run; then packed,
 // served by llama.cpp, evaluated and reported; then nothing left to do.
@@ -155,6 +196,8 @@ func TestRealRun(t *testing.T) {
 		}
 	}
 
+	whole.recorded(killed)
+
 	out, _ := whole.run("run", "recipe.yaml")
 	if !strings.Contains(out, "report.html") {
 		t.Errorf("no report in\n%s", out)
@@ -174,6 +217,9 @@ func TestRealRun(t *testing.T) {
 		t.Fatalf("report: %v %+v", err, report)
 	}
 
+	if out, _ := whole.run("runs", "card", "tiny"); !strings.Contains(out, "| tuned |") || !strings.Contains(out, "| untuned |") {
+		t.Errorf("the model card has no scores:\n%s", out)
+	}
 	whole.typed(t)
 
 	start := time.Now()
@@ -187,6 +233,64 @@ func TestRealRun(t *testing.T) {
 		}
 	}
 	t.Logf("the second run took %v", time.Since(start))
+}
+
+// What is inspected is what would be trained on, and training does not start
+// where the report says so: not even its first stage.
+func TestRealInspect(t *testing.T) {
+	r := newReal(t)
+	r.prepare()
+	out, _ := r.run("train", "recipe.yaml", "--inspect", "--row", "1,2", "--html", "page.html", "--output-format", "json")
+	var report struct {
+		Version int
+		Stages  []mask.Stage
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || report.Version != 1 || len(report.Stages) != 2 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, s := range report.Stages {
+		if s.Refused != "" || s.Train.PromptTrained+s.Train.ZeroRows+s.Train.StopUntrained != 0 || s.Train.Rows == 0 || len(s.Rows) != 2 {
+			t.Errorf("%+v", s)
+		}
+	}
+	trained := ""
+	for _, token := range report.Stages[1].Rows[0].Tokens {
+		if token.Trained {
+			trained += token.Text
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(r.dir, "runs/data/*/stage2/train.jsonl"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v %v", files, err)
+	}
+	first, _, _ := strings.Cut(read(t, files[0]), "\n")
+	var row chat.Row
+	if err := json.Unmarshal([]byte(first), &row); err != nil || trained != row.Messages[2].Content+"<|im_end|>" {
+		t.Errorf("%v: trained on %q", err, trained)
+	}
+	if page := read(t, filepath.Join(r.dir, "page.html")); !strings.Contains(page, "training may start") {
+		t.Error(page)
+	}
+
+	recipe := read(t, filepath.Join(r.dir, "recipe.yaml"))
+	r.write("cut.yaml", strings.Replace(recipe, "gradient_accumulation: 1, max_length: 1024", "gradient_accumulation: 1, overlong: truncate, max_length: 130", 1))
+	for _, c := range []struct {
+		status int
+		args   []string
+		want   string
+	}{
+		{1, []string{"train", "cut.yaml", "--inspect"}, "training does not start: runs/data/"},
+		{2, []string{"train", "cut.yaml"}, "has no token to train on"},
+	} {
+		cmd := r.command(c.args...)
+		out, _ := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != c.status || !strings.Contains(string(out), c.want) || !strings.Contains(string(out), "stage2/train.jsonl line ") {
+			t.Errorf("%v: %v\n%s", c.args, cmd.ProcessState, out)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.dir, "runs/train/*/stage1/checkpoint-*")); len(left) > 0 {
+		t.Errorf("stage 1 was trained: %v", left)
+	}
 }
 
 // typed runs the commands that the chapter tells its reader to type next, with
@@ -205,6 +309,39 @@ func (r *real) typed(t *testing.T) {
 			t.Fatalf("no command: %q", line)
 		}
 		r.run(words[1:]...)
+	}
+}
+
+// folder returns the only folder of a training.
+func (r *real) folder() string {
+	r.t.Helper()
+	found, err := filepath.Glob(filepath.Join(r.dir, "runs", "train", "*"))
+	if err != nil || len(found) != 1 {
+		r.t.Fatalf("trainings: %v %v", found, err)
+	}
+	return found[0]
+}
+
+// recorded holds the record of a training against that of the same one made in
+// pieces.
+func (r *real) recorded(killed *real) {
+	r.t.Helper()
+	for _, dir := range []string{r.folder(), killed.folder()} {
+		manifest := read(r.t, filepath.Join(dir, "manifest.json"))
+		for _, name := range []string{"recipe.yaml", "data.json", "environment.json", "loss.svg", "MODEL_CARD.md", "stage1/tensorboard/events.out.tfevents.", "stage2/tensorboard/events.out.tfevents."} {
+			if !strings.Contains(manifest, `"path": "`+name) {
+				r.t.Errorf("%s does not list %s", dir, name)
+			}
+		}
+	}
+	out, _ := r.run("runs", "diff", r.folder(), killed.folder())
+	for _, want := range []string{"nothing changed that the training depends on", "A is not evaluated"} {
+		if !strings.Contains(out, want) {
+			r.t.Errorf("runs diff does not say %q:\n%s", want, out)
+		}
+	}
+	if out, _ := r.run("runs", "show", r.folder()); !strings.Contains(out, "environment  cpu") || strings.Contains(out, "missing") {
+		r.t.Errorf("runs show:\n%s", out)
 	}
 }
 

@@ -11,11 +11,13 @@ import (
 	"strings"
 
 	"bbjtune/bbj/diag"
+	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/corpus"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/example"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/near"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/suite"
 )
@@ -30,6 +32,14 @@ type dataCounts struct {
 	SetAside int   `json:"set_aside"` // of those removed, for the split
 	Stage1   sides `json:"stage1"`
 	Stage2   sides `json:"stage2"`
+}
+
+// of is the count of one stage.
+func (c *dataCounts) of(stage int) sides {
+	if stage == 2 {
+		return c.Stage2
+	}
+	return c.Stage1
 }
 
 // sides counts the rows of a stage.
@@ -48,15 +58,11 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 	if err != nil {
 		return step{}, nil, err
 	}
-	version, err := p.engine.Version(ctx)
+	inputs, err := p.dataInputs(ctx, sources)
 	if err != nil {
 		return step{}, nil, err
 	}
-	o := p.dataOptions()
-	s, done, err := p.open(p.runs, "data", p.recipe.Name, map[string]any{
-		"format": dataset.FormatVersion, "sources": sources, "options": o, "engine": p.engine.Name() + " " + version,
-		"extensions": p.recipe.Data.RawExtensions, "general_extensions": p.recipe.Data.GeneralExtensions,
-	})
+	s, done, err := p.open(p.runs, "data", p.recipe.Name, inputs)
 	if err != nil {
 		return step{}, nil, err
 	}
@@ -70,7 +76,7 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 		return s, counts, nil
 	}
 	defer s.dir.Close()
-	if err := p.writeData(ctx, &s, in, o, counts); err != nil {
+	if err := p.writeData(ctx, &s, in, p.dataOptions(), counts); err != nil {
 		return step{}, nil, err
 	}
 	p.data, p.counts = &s, counts
@@ -78,6 +84,18 @@ func (p *pipeline) buildData(ctx context.Context) (step, *dataCounts, error) {
 		p.show.Say("  %s left out; %s says why", counted(counts.Removed, "source"), s.path("removed.jsonl"))
 	}
 	return s, counts, nil
+}
+
+// dataInputs names everything that decides what the data set is.
+func (p *pipeline) dataInputs(ctx context.Context, sources map[string]string) (map[string]any, error) {
+	version, err := p.engine.Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"format": dataset.FormatVersion, "held_out": heldVersion, "sources": sources, "options": p.dataOptions(), "engine": p.engine.Name() + " " + version,
+		"extensions": p.recipe.Data.RawExtensions, "general_extensions": p.recipe.Data.GeneralExtensions,
+	}, nil
 }
 
 func (p *pipeline) dataOptions() dataset.Options {
@@ -206,13 +224,34 @@ func (p *pipeline) readSources() (in dataset.Input, sources map[string]string, e
 			return in, nil, err
 		}
 		for _, c := range s.Cases {
-			in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: c.Prompt}, dataset.HeldOut{Name: c.ID, Text: bare(c.Reference)})
+			for _, text := range heldTexts(c) {
+				in.HeldOut = append(in.HeldOut, dataset.HeldOut{Name: c.ID, Text: text})
+			}
 		}
 		if sources["hold out "+dir], err = runs.HashTree(p.recipe.Path(dir), nil); err != nil {
 			return in, nil, err
 		}
 	}
 	return in, sources, nil
+}
+
+// heldVersion is raised when the same suite holds out other texts.
+const heldVersion = 2
+
+// fewGrams is how many 5-grams a program must have to be held out for itself:
+// shorter ones stand in half of all programs.
+const fewGrams = 20
+
+// heldTexts are what must not be trained on of a case: the question, the answer,
+// and the programs in both, which may stand somewhere without the words around them.
+func heldTexts(c *suite.Case) []string {
+	texts := []string{c.Prompt, bare(c.Reference)}
+	for _, text := range []string{c.Prompt, c.Reference} {
+		if program := strings.Join(answer.Marked(text), ""); len(near.Of(program)) >= fewGrams {
+			texts = append(texts, program)
+		}
+	}
+	return texts
 }
 
 // bare is a reference answer without its fence lines.

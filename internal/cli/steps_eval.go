@@ -34,6 +34,7 @@ import (
 type subject struct {
 	label, slug, notes string
 	identity           string
+	trained            string // key of the training that made the model, if one here did
 	options            eval.Options
 	shots              []eval.ShotTitle
 	again              bool // what was answered before is forgotten
@@ -81,10 +82,15 @@ func (e *evaluation) evaluate(ctx context.Context, sub subject) (step, *eval.Res
 		return step{}, nil, err
 	}
 	samples, _ := answers.manifest.Lookup("samples.jsonl")
-	d, m, err := runs.Open(e.runs, "eval", e.name+"-"+sub.slug, Version(), map[string]any{
+	inputs := map[string]any{
 		"answers": answers.dir.Key, "samples": samples.SHA256, "suite": e.ref, "engine": e.engine.Name() + " " + version, "extractor": answer.Version,
 		"label": sub.label, "notes": sub.notes, "form": eval.ResultVersion,
-	})
+	}
+	if sub.trained != "" {
+		// A finished training is not touched; its evaluations name it instead.
+		inputs["trained"] = sub.trained
+	}
+	d, m, err := runs.Open(e.runs, "eval", e.name+"-"+sub.slug, Version(), inputs)
 	if err != nil {
 		return step{}, nil, err
 	}
@@ -136,14 +142,7 @@ func readResult(path string) (*eval.Result, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, "name a folder below runs/eval")
 	}
-	var r eval.Result
-	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if r.Version != eval.ResultVersion {
-		return nil, fault.Newf("evaluate again with this bbjtune", "%s has version %d, this program reads %d", path, r.Version, eval.ResultVersion)
-	}
-	return &r, nil
+	return eval.ParseResult(path, text)
 }
 
 // ask gets the answers of a subject.
@@ -241,10 +240,14 @@ func (p *pipeline) serve(ctx context.Context, file string) (*modelserver.Server,
 	if err != nil {
 		return nil, err
 	}
-	return modelserver.Start(ctx, modelserver.Options{
-		Kind: modelserver.XLlamaCPP, Model: file, Program: p.env.Python, Script: filepath.Join(p.script, "serve.py"),
-		Context: p.recipe.Evaluate.Context, Parallel: p.recipe.Evaluate.Concurrency, Log: log,
-	})
+	o := p.serverOptions(file)
+	o.Program, o.Script, o.Log = p.env.Python, filepath.Join(p.script, "serve.py"), log
+	return modelserver.Start(ctx, o)
+}
+
+// serverOptions is how the recipe has a model served for its evaluation.
+func (p *pipeline) serverOptions(file string) modelserver.Options {
+	return modelserver.Options{Kind: modelserver.XLlamaCPP, Model: file, Context: p.recipe.Evaluate.Context, Parallel: p.recipe.Evaluate.Concurrency}
 }
 
 // evaluateAll evaluates base, few-shot control and tuned model, and returns
@@ -279,7 +282,7 @@ func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result
 		p.worker.Close()
 		p.worker = nil
 	}
-	groups, servers, err := p.subjects(baseFile, packed.path(p.served()))
+	groups, servers, err := p.subjects(baseFile, packed.path(p.served()), p.trained.dir.Key)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -303,7 +306,7 @@ func (p *pipeline) evaluateAll(ctx context.Context) (*evaluation, []*eval.Result
 }
 
 // subjects lists what is evaluated, grouped by the server that serves it.
-func (p *pipeline) subjects(baseFile, tunedFile string) ([][]subject, []*server, error) {
+func (p *pipeline) subjects(baseFile, tunedFile, trained string) ([][]subject, []*server, error) {
 	ev := p.recipe.Evaluate
 	options := eval.Options{System: p.recipe.Data.SystemPrompts[0], Samples: ev.Samples, MaxTokens: ev.MaxTokens, Temperature: ev.Temperature, Seed: p.recipe.Seed}
 	baseServer, tunedServer := &server{p: p, file: baseFile}, &server{p: p, file: tunedFile}
@@ -318,7 +321,7 @@ func (p *pipeline) subjects(baseFile, tunedFile string) ([][]subject, []*server,
 	name := strings.TrimPrefix(p.recipe.Base.Model, "package:")
 	groups := [][]subject{
 		{{label: "untuned", slug: "base", notes: name + " as it comes", identity: "sha256:" + baseID, options: options, connect: baseServer.connect}},
-		{{label: "tuned", slug: "tuned", notes: "recipe " + p.recipe.Name, identity: "sha256:" + tunedID, options: options, connect: tunedServer.connect}},
+		{{label: "tuned", slug: "tuned", notes: "recipe " + p.recipe.Name, identity: "sha256:" + tunedID, trained: trained, options: options, connect: tunedServer.connect}},
 	}
 	if ev.FewShot > 0 {
 		control, err := p.control(groups[0][0], ev.FewShot)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -35,12 +36,9 @@ func (p *pipeline) train(ctx context.Context) (step, error) {
 
 // needRows fails early where a stage would find nothing to train on or to
 // validate with.
-func (p *pipeline) needRows(c *dataCounts) error {
-	for _, n := range p.stages() {
-		rows := c.Stage1
-		if n == 2 {
-			rows = c.Stage2
-		}
+func needRows(c *dataCounts, stages []int) error {
+	for _, n := range stages {
+		rows := c.of(n)
 		if rows.Train == 0 {
 			return fault.Newf("add data for it, or switch it off with enabled: false", "stage %d has no rows to train on", n)
 		}
@@ -52,11 +50,14 @@ func (p *pipeline) needRows(c *dataCounts) error {
 }
 
 func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
+	if err := p.admit(ctx); err != nil {
+		return step{}, err
+	}
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
 		return step{}, err
 	}
-	if err := p.needRows(counts); err != nil {
+	if err := needRows(counts, p.stages()); err != nil {
 		return step{}, err
 	}
 	if err := p.needGPU(); err != nil {
@@ -79,6 +80,7 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return s, nil
 	}
 	defer s.dir.Close()
+	p.advise(ctx)
 	resolved, err := p.recipe.YAML()
 	if err != nil {
 		return step{}, err
@@ -89,6 +91,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	summary := &report.Training{Recipe: p.recipe.Name, Base: p.recipe.Base.Model, Data: describe(counts)}
 	outputs := []string{"recipe.yaml"}
 	adapter := ""
+	if err := p.gate(ctx, s, b, data); err != nil {
+		return step{}, err
+	}
 	for _, n := range p.stages() {
 		t := &stageRun{p: p, s: s, n: n, adapterIn: adapter, base: b, data: data}
 		done, err := t.run(ctx)
@@ -97,21 +102,33 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		}
 		summary.Stages = append(summary.Stages, *done)
 		adapter = s.path(t.name(), "adapter")
-		outputs = append(outputs, t.name()+"/adapter", t.name()+"/training_log.jsonl", t.name()+"/training_config.json")
+		outputs = append(outputs, t.outputs()...)
+		if exists(s.path(t.name(), boardFolder)) {
+			outputs = append(outputs, t.name()+"/"+boardFolder)
+		}
 	}
+	files, err := p.writeRecord(s, data, b, summary)
+	if err != nil {
+		return step{}, err
+	}
+	outputs = append(outputs, files...)
 	return s, p.finish(&s, summary, outputs...)
 }
 
 // needGPU fails before gigabytes are fetched for a training that cannot run here.
 // What was trained elsewhere and copied here is not trained again.
 func (p *pipeline) needGPU() error {
-	if p.recipe.Quantization != "nf4" || hasGPU() {
-		return nil
-	}
-	if done, err := fs.Glob(os.DirFS(p.runs), "train/"+p.recipe.Name+"-*/manifest.json"); err == nil && len(done) > 0 {
+	if p.recipe.Quantization != "nf4" || hasGPU() || p.trainedBefore() {
 		return nil
 	}
 	return fault.New("quantization nf4 needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set quantization: none for a small model")
+}
+
+// trainedBefore reports whether some training of that name is complete: perhaps
+// this one, which is known for certain only when the base model is there.
+func (p *pipeline) trainedBefore() bool {
+	done, err := fs.Glob(os.DirFS(p.runs), "train/"+p.recipe.Name+"-*/manifest.json")
+	return err == nil && len(done) > 0
 }
 
 func (p *pipeline) stages() []int {
@@ -144,7 +161,9 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 	}
 	r := *p.recipe
 	// What the training does not depend on must not make it start anew.
-	r.Name, r.Description, r.Evaluate, r.Package, r.Data = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}
+	r.Name, r.Description, r.Evaluate, r.Package, r.Data, r.Tracking = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}, nil
+	r.Graft, r.Allow, r.Record = recipe.Graft{}, nil, recipe.Record{}
+	r.Stage2.SamplePrompts, r.Stage2.SampleEvery, r.Stage2.SampleTokens = 0, 0, 0
 	return map[string]any{"data": files, "base": b.identity, "recipe": r, "worker": code, "template": chat.Template}, nil
 }
 
@@ -196,16 +215,35 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
-	job := trainer.NewTrain(t.p.recipe, t.n, trainer.Paths{
-		BaseModel: t.base.model, AdapterIn: t.adapterIn, Output: out,
-		Train: t.data.path(filepath.FromSlash(dataset.Path(t.n, dataset.Train))),
-		Valid: t.data.path(filepath.FromSlash(dataset.Path(t.n, dataset.Valid))),
-	})
-	watch := &watcher{task: t.p.show.Start(title(t.n)), show: t.p.show}
+	paths := stagePaths(t.n, t.base, t.data)
+	paths.AdapterIn, paths.Output = t.adapterIn, out
+	job := absolute(trainer.NewTrain(t.p.recipe, t.n, paths))
+	samples, err := t.samples()
+	if err != nil {
+		return nil, err
+	}
+	watch := &watcher{
+		task: t.p.show.Start(title(t.n)), show: t.p.show,
+		judge: func(e trainer.Event) (string, error) { return samples.add(ctx, t.p.engine, e) },
+	}
 	defer watch.task.Drop()
-	raw, err := w.Run(ctx, absolute(job), t.s.path(t.name(), "job.json"), watch.event)
+	board := t.board()
+	defer board.close()
+	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) {
+		if e.Event == "environment" {
+			t.environment(w.Python(), e)
+		}
+		board.event(e)
+		watch.event(e)
+	})
+	if err == nil {
+		err = watch.err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", title(t.n), err)
+	}
+	if err := samples.annotate(t.s.path(t.name(), "training_log.jsonl")); err != nil {
+		return nil, err
 	}
 	st, err := t.summary(raw, watch)
 	if err != nil {
@@ -217,6 +255,27 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		return nil, err
 	}
 	return st, runs.WriteFile(done, append(text, '\n'))
+}
+
+// outputs are the stage's part of the manifest.
+func (t *stageRun) outputs() []string {
+	list := []string{"adapter", "training_log.jsonl", "training_config.json", inspectFile}
+	if exists(t.s.path(t.name(), samplesFile)) {
+		list = append(list, samplesFile)
+	}
+	for i := range list {
+		list[i] = t.name() + "/" + list[i]
+	}
+	return list
+}
+
+// stagePaths are the files that a stage reads.
+func stagePaths(n int, b *base, data step) trainer.Paths {
+	return trainer.Paths{
+		BaseModel: b.model,
+		Train:     data.path(filepath.FromSlash(dataset.Path(n, dataset.Train))),
+		Valid:     data.path(filepath.FromSlash(dataset.Path(n, dataset.Valid))),
+	}
 }
 
 func title(stage int) string {
@@ -233,10 +292,16 @@ func absolute(job trainer.Train) trainer.Train {
 		full := abs(*job.AdapterIn)
 		job.AdapterIn = &full
 	}
-	if exists(job.BaseModel) {
-		job.BaseModel = abs(job.BaseModel)
-	}
+	job.BaseModel = absModel(job.BaseModel)
 	return job
+}
+
+// absModel leaves the name of a model of the hub as it is.
+func absModel(name string) string {
+	if exists(name) {
+		return abs(name)
+	}
+	return name
 }
 
 // summary joins the worker's result with its loss log.
@@ -254,6 +319,9 @@ func (t *stageRun) summary(raw json.RawMessage, watch *watcher) (*report.Stage, 
 		return nil, err
 	}
 	for _, e := range log {
+		if len(e.Compile1) == 2 {
+			st.Samples = append(st.Samples, report.Samples{Step: e.Step, Compile: e.Compile1[0], Of: e.Compile1[1]})
+		}
 		if e.Loss != nil {
 			st.Train = append(st.Train, report.Point{Step: e.Step, Loss: *e.Loss})
 		}
@@ -266,14 +334,21 @@ func (t *stageRun) summary(raw json.RawMessage, watch *watcher) (*report.Stage, 
 
 // watcher shows a stage's events.
 type watcher struct {
-	task  *progress.Task
-	show  *progress.Display
-	rows  int
-	valid string
+	task    *progress.Task
+	show    *progress.Display
+	judge   func(trainer.Event) (string, error)
+	rows    int
+	valid   string
+	samples string
+	err     error // what came of an event
 }
 
 func (w *watcher) event(e trainer.Event) {
 	switch e.Event {
+	case "samples":
+		found, err := w.judge(e)
+		w.err = errors.Join(w.err, err)
+		w.samples = " · compile@1 " + found
 	case "data":
 		if e.Split == "train" {
 			w.rows = e.Rows
@@ -284,7 +359,7 @@ func (w *watcher) event(e trainer.Event) {
 	case "step":
 		detail := fmt.Sprintf("%.0f tokens/s", e.TokensPerS)
 		if e.Loss != nil {
-			detail = fmt.Sprintf("loss %.3f", *e.Loss) + w.valid + " · " + detail
+			detail = fmt.Sprintf("loss %.3f", *e.Loss) + w.valid + w.samples + " · " + detail
 		}
 		w.task.Update(float64(e.Step), float64(e.Steps), detail)
 	case "eval":
@@ -321,9 +396,7 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	}
 	stages := p.stages()
 	adapter := trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name, map[string]any{
-		"trained": trained.dir.Key, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0],
-	})
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name, p.packInputs(trained.dir.Key))
 	if err != nil {
 		return step{}, err
 	}
@@ -341,18 +414,34 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	text, err := pack.Modelfile(pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx})
+	text, err := pack.Modelfile(p.modelfile())
 	if err != nil {
 		return step{}, err
 	}
 	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
 		return step{}, err
 	}
-	if err := p.finish(&s, nil, append(files, "merged", "Modelfile")...); err != nil {
+	training := &report.Training{}
+	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
+		return step{}, err
+	}
+	if err := runs.WriteWith(s.path(cardFile), p.card(training, b, p.served()).Write); err != nil {
+		return step{}, err
+	}
+	if err := p.finish(&s, nil, append(files, "merged", "Modelfile", cardFile)...); err != nil {
 		return step{}, err
 	}
 	task.End("%s", s.path(p.served()))
 	return s, nil
+}
+
+// packInputs names everything that decides what the package is.
+func (p *pipeline) packInputs(trained string) map[string]any {
+	return map[string]any{"trained": trained, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0]}
+}
+
+func (p *pipeline) modelfile() pack.ModelfileOptions {
+	return pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx}
 }
 
 // merge writes the merged model unless an earlier attempt already has: the
@@ -366,8 +455,7 @@ func (p *pipeline) merge(ctx context.Context, s step, b *base, adapter string) e
 	if err != nil {
 		return err
 	}
-	paths := absolute(trainer.Train{BaseModel: b.model, AdapterIn: &adapter, Output: out})
-	job := trainer.Merge{Protocol: trainer.Protocol, Kind: "merge", BaseModel: paths.BaseModel, Adapter: *paths.AdapterIn, Output: paths.Output, ChatTemplate: chat.Template, Dtype: b.dtype}
+	job := trainer.Merge{Protocol: trainer.Protocol, Kind: "merge", BaseModel: absModel(b.model), Adapter: abs(adapter), Output: abs(out), ChatTemplate: chat.Template, Dtype: b.dtype}
 	if _, err := w.Run(ctx, job, s.path("job.json"), func(trainer.Event) {}); err != nil {
 		return fault.Wrap(fmt.Errorf("merge: %w", err), "see worker.log in the runs folder")
 	}

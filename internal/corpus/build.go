@@ -20,7 +20,7 @@ import (
 )
 
 // BuildVersion is raised when the same files would give other documents.
-const BuildVersion = 1
+const BuildVersion = 2
 
 // maxText bounds the text that is held in memory at once, in bytes: what is left of
 // the files after all rules but those for near-duplicates, which compare every file

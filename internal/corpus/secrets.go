@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"bbjtune/internal/audit"
@@ -20,9 +21,6 @@ const (
 
 // secretLines are the lines with a secret, counted from 1.
 func secretLines(text string) []int {
-	if !audit.HasSecret(text) {
-		return nil
-	}
 	var found []int
 	n := 0
 	for line := range strings.Lines(text) {
@@ -45,8 +43,33 @@ func hasSecret(line string) bool {
 			return s
 		})
 	}
-	return audit.HasSecret(line)
+	return audit.HasSecret(line) || givenAway(line)
 }
+
+// givenAway reports whether a password stands where only BBj source has one: behind
+// the user's name in a call, in the address of a database, in a variable whose name
+// says whose it is. Of the last it takes what has a digit: others are labels of
+// fields mostly.
+func givenAway(line string) bool {
+	isPassword := func(value string) bool { return audit.HasSecret(`password="` + value + `"`) }
+	for _, m := range slices.Concat(loggedIn.FindAllStringSubmatch(line, -1), inAddress.FindAllStringSubmatch(line, -1)) {
+		if isPassword(m[1]) {
+			return true
+		}
+	}
+	for _, m := range someones.FindAllStringSubmatch(line, -1) {
+		if strings.ContainsAny(m[1], "0123456789") && isPassword(m[1]) {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	loggedIn  = regexp.MustCompile(`(?i)\b(?:get(?:BBj)?Admin|killSession|\w*Credentials)\s*\((?:[^()";]|\([^()"]*\))*(?:"[^"]*"\s*,\s*)+"([^"\s]+)"`)
+	inAddress = regexp.MustCompile(`(?i)[?&](?:password|pwd)=([^"&\s]+)`)
+	someones  = regexp.MustCompile(`(?i)\w_?(?:password|passwd|pwd)[$!]?\s*=\s*"([^"\s]+)"`)
+)
 
 var (
 	stringLit = regexp.MustCompile(`"[^"\n]*"`)

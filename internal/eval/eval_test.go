@@ -181,11 +181,11 @@ func TestCompare(t *testing.T) {
 	good, bad := "```bbj\nprint 1\n```", "```bbj\n}\n```"
 	a := score(t, s, good, good, good, bad, "seven")
 	b := score(t, s, bad, good, bad, good, "eight")
-	p := eval.Compare(s, a, b, eval.CompileAt1)
+	p := eval.Compare(a, b, eval.CompileAt1)
 	if p.N != 4 || p.OnlyA != 2 || p.OnlyB != 1 {
 		t.Errorf("compile@1 %+v", p)
 	}
-	if p := eval.Compare(s, a, b, eval.TaskAt1); p.N != 5 || p.OnlyA != 3 {
+	if p := eval.Compare(a, b, eval.TaskAt1); p.N != 5 || p.OnlyA != 3 {
 		t.Errorf("task@1 %+v", p)
 	}
 }

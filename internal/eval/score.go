@@ -3,6 +3,7 @@ package eval
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -10,12 +11,13 @@ import (
 	"bbjtune/bbj/compile"
 	"bbjtune/bbj/diag"
 	"bbjtune/internal/answer"
+	"bbjtune/internal/fault"
 	"bbjtune/internal/stats"
 	"bbjtune/internal/suite"
 )
 
 // ResultVersion is the version of the result's shape.
-const ResultVersion = 1
+const ResultVersion = 2
 
 // Result is a scored evaluation of one model.
 type Result struct {
@@ -56,6 +58,18 @@ type EngineRef struct {
 	Version string `json:"version"`
 }
 
+// ParseResult reads a result from its JSON form; name is what errors call it.
+func ParseResult(name string, text []byte) (*Result, error) {
+	var r Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if r.Version != ResultVersion {
+		return nil, fault.Newf("evaluate again with this bbjtune", "%s has version %d, this program reads %d", name, r.Version, ResultVersion)
+	}
+	return &r, nil
+}
+
 // Metrics are the scores of a set of answers. compile@1 and clean@1 count the
 // cases that ask for a program, task@1 and the rest all cases.
 type Metrics struct {
@@ -87,8 +101,10 @@ type Fault struct {
 // Answer is one scored answer.
 type Answer struct {
 	Sample
-	Code  string      `json:"code"`
-	Score suite.Score `json:"score"`
+	// Program says that the case asks for one.
+	Program bool        `json:"program"`
+	Code    string      `json:"code"`
+	Score   suite.Score `json:"score"`
 }
 
 // Score judges the samples of a suite. Only Metrics, Slices, Faults, Answers,
@@ -118,18 +134,18 @@ func Score(ctx context.Context, s *suite.Suite, engine compile.Engine, samples [
 	r := &Result{Version: ResultVersion, Engine: EngineRef{engine.Name(), version}, Extract: answer.Version}
 	for i, sample := range samples {
 		c := cases[sample.Case]
-		r.Answers = append(r.Answers, Answer{sample, found[i].Code, c.Judge(sample.Text, found[i], verdicts[i])})
+		r.Answers = append(r.Answers, Answer{sample, c.WantsCode(), found[i].Code, c.Judge(sample.Text, found[i], verdicts[i])})
 	}
-	r.Metrics = measure(cases, r.Answers)
+	r.Metrics = measure(r.Answers)
 	r.Slices = slicesOf(cases, r.Answers)
 	r.Faults = faults(r.Answers)
 	return r, nil
 }
 
-func measure(cases map[string]*suite.Case, answers []Answer) Metrics {
+func measure(answers []Answer) Metrics {
 	var programs, compiles, clean, task, noCode, unstopped, tokens int
 	for _, a := range answers {
-		if cases[a.Case].WantsCode() {
+		if a.Program {
 			programs++
 			compiles += one(a.Score.Compiles)
 			clean += one(a.Score.Clean)
@@ -176,7 +192,7 @@ func slicesOf(cases map[string]*suite.Case, answers []Answer) []Slice {
 		}
 		slices.Sort(order)
 		for _, v := range order {
-			list = append(list, Slice{p.name, v, measure(cases, groups[v])})
+			list = append(list, Slice{p.name, v, measure(groups[v])})
 		}
 	}
 	return list
@@ -218,11 +234,7 @@ const (
 
 // Compare pairs the answers of a and b on the same cases. compile@1 looks at
 // the cases that ask for a program.
-func Compare(s *suite.Suite, a, b *Result, m Metric) stats.Paired {
-	wants := map[string]bool{}
-	for _, c := range s.Cases {
-		wants[c.ID] = m != CompileAt1 || c.WantsCode()
-	}
+func Compare(a, b *Result, m Metric) stats.Paired {
 	other := map[key]suite.Score{}
 	for _, x := range b.Answers {
 		other[key{x.Case, x.Repeat}] = x.Score
@@ -230,7 +242,7 @@ func Compare(s *suite.Suite, a, b *Result, m Metric) stats.Paired {
 	var left, right []bool
 	for _, x := range a.Answers {
 		y, ok := other[key{x.Case, x.Repeat}]
-		if !ok || !wants[x.Case] {
+		if !ok || m == CompileAt1 && !x.Program {
 			continue
 		}
 		left, right = append(left, m.of(x.Score)), append(right, m.of(y))

@@ -14,6 +14,11 @@ import (
 
 func (p *parser) readCode(doc *markdown.Document, e *Example) {
 	for _, s := range doc.Sections {
+		for _, f := range s.AllFences() {
+			if f.Open {
+				p.report(Code, onLine(f.Line-1), "code fence is not closed, and holds the rest of the file")
+			}
+		}
 		if !strings.EqualFold(s.Title, "Code") {
 			e.Snippets = append(e.Snippets, slices.DeleteFunc(s.AllFences(), func(f markdown.Fence) bool { return f.Lang != "bbj" })...)
 		}

@@ -90,6 +90,7 @@ func TestParseFinds(t *testing.T) {
 		{"no explanation", "gui/a.md", front, replace(body, "## Explanation\n\nIt opens.\n", ""), "1:1 EX103 section \"## Explanation\" is missing"},
 		{"nothing explained", "gui/a.md", front, replace(body, "It opens.\n", ""), "21:1 EX103 section \"## Explanation\" is empty"},
 		{"no fence", "gui/a.md", front, replace(body, "```bbj\nrem opens a window\nx=msgbox(1)\n```\n", "none"), "10:1 EX104 section \"## Code\" holds no code fence"},
+		{"fence without an end", "gui/a.md", front, body + "\n```bbj\nrem more\n", "25:1 EX104 code fence is not closed, and holds the rest of the file"},
 		{"fence language", "gui/a.md", front, replace(body, "```bbj", "```basic"), `12:1 EX104 code fence is marked "basic", expected bbj`},
 		{"no rem", "gui/a.md", front, replace(body, "rem opens a window\n", ""), "13:1 EX104 code starts without a REM that says what it does"},
 		{"a rem that says nothing", "gui/a.md", front, replace(body, "rem opens a window\n", "rem ----\n"), "13:1 EX104 code starts without a REM that says what it does"},

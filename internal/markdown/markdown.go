@@ -57,6 +57,8 @@ type Fence struct {
 	// Line is the line of the file on which the code begins, and Indent how
 	// many bytes of its lines stand left of the code.
 	Line, Indent int
+	// Open says that no ``` line ends the code: it goes on to the end of the file.
+	Open bool
 }
 
 // Section returns the first section of that title, without regard to case.
@@ -180,6 +182,7 @@ func (r *reader) readFences(n ast.Node, pending Fence) Fence {
 func (r *reader) fence(n *ast.FencedCodeBlock, f Fence) *Fence {
 	f.Lang = strings.ToLower(string(n.Language(r.src)))
 	var code bytes.Buffer
+	_, behind, _ := bytes.Cut(r.src[n.Pos():], []byte("\n"))
 	for i := range n.Lines().Len() {
 		seg := n.Lines().At(i)
 		if i == 0 {
@@ -187,11 +190,13 @@ func (r *reader) fence(n *ast.FencedCodeBlock, f Fence) *Fence {
 			f.Indent = seg.Start - r.lines[f.Line-1]
 		}
 		code.Write(seg.Value(r.src))
+		behind = r.src[seg.Stop:]
 	}
 	f.Code = code.Bytes()
 	if f.Line == 0 {
 		f.Line = r.line(n.Pos()) + 1
 	}
+	f.Open = len(bytes.TrimSpace(behind)) == 0
 	return &f
 }
 

@@ -47,6 +47,24 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// A fence that nothing ends holds the rest of the file.
+func TestOpenFence(t *testing.T) {
+	for body, want := range map[string]bool{
+		"```bbj\nprint 1\n```\n": false, "```bbj\nprint 1\n```": false, "```bbj\n```": false, "```bbj\n\n```\n\n": false,
+		"- a\n\n  ```bbj\n  print 1\n  ```\n": false, "````bbj\nprint 1\n```\n````\n": false, "~~~bbj\nprint 1\n~~~\n": false,
+		"```bbj\nprint 1\n": true, "```bbj\nprint 1": true, "```bbj": true, "```bbj\n": true, "```bbj\nprint 1\n\n## Explanation\n": true,
+		"````bbj\nprint 1\n```\n": true, "```bbj\nprint 1\n~~~\n": true,
+	} {
+		d, err := markdown.Parse("f.md", []byte("## Code\n\n"+body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list := d.Sections[0].AllFences(); len(list) != 1 || list[0].Open != want {
+			t.Errorf("%q: %+v", body, list)
+		}
+	}
+}
+
 func crlf(s string) string {
 	out := make([]byte, 0, len(s)+40)
 	for i := range len(s) {

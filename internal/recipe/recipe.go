@@ -6,18 +6,12 @@
 package recipe
 
 import (
-	"fmt"
-	"os"
+	"cmp"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"bbjtune/internal/fault"
-	"bbjtune/internal/strictyaml"
 )
 
 // Version is the version of the recipe format.
@@ -25,7 +19,9 @@ const Version = 1
 
 // Recipe is one plan.
 type Recipe struct {
-	Version     int    `yaml:"version" json:"version"`
+	Version int `yaml:"version" json:"version"`
+	// Extends names the recipe that this one varies; it is empty once that is read.
+	Extends     string `yaml:"extends,omitempty" json:"-"`
 	Name        string `yaml:"name" json:"name"`
 	Description string `yaml:"description" json:"description"`
 	Seed        int    `yaml:"seed" json:"seed"`
@@ -44,7 +40,14 @@ type Recipe struct {
 	Stage1                Stage    `yaml:"stage1" json:"stage1"`
 	Stage2                Stage    `yaml:"stage2" json:"stage2"`
 	Evaluate              Evaluate `yaml:"evaluate" json:"evaluate"`
-	Package               Package  `yaml:"package" json:"package"`
+	// Tracking says who hears of the losses while a training runs.
+	Tracking Tracking `yaml:"tracking" json:"tracking,omitempty"`
+	Package  Package  `yaml:"package" json:"package"`
+	Graft    Graft    `yaml:"graft,omitempty" json:"graft,omitzero"`
+	// Allow names findings of recipe check that are meant to be.
+	Allow []Allowance `yaml:"allow,omitempty" json:"allow,omitempty"`
+	// Record describes a training that was made elsewhere.
+	Record Record `yaml:"record,omitempty" json:"record,omitzero"`
 }
 
 // Base names the model that is tuned.
@@ -54,7 +57,7 @@ type Base struct {
 	Model string `yaml:"model" json:"model"`
 	// Kind is base or instruct.
 	Kind string `yaml:"kind" json:"kind"`
-	// InstructBecause must say why an instruct model is tuned.
+	// InstructBecause says why an instruct model is tuned.
 	InstructBecause string `yaml:"instruct_because" json:"instruct_because,omitempty"`
 }
 
@@ -123,12 +126,21 @@ type Lora struct {
 type Targets []string
 
 // UnmarshalYAML implements [yaml.Unmarshaler].
-func (t *Targets) UnmarshalYAML(n *yaml.Node) error {
+func (t *Targets) UnmarshalYAML(n *yaml.Node) error { return oneOrMany(n, (*[]string)(t)) }
+
+// Tracking is one tracker or a list of them.
+type Tracking []string
+
+// UnmarshalYAML implements [yaml.Unmarshaler].
+func (t *Tracking) UnmarshalYAML(n *yaml.Node) error { return oneOrMany(n, (*[]string)(t)) }
+
+// oneOrMany reads a list that may be written as a single word.
+func oneOrMany(n *yaml.Node, list *[]string) error {
 	if n.Kind == yaml.ScalarNode {
-		*t = Targets{n.Value}
+		*list = []string{n.Value}
 		return nil
 	}
-	return n.Decode((*[]string)(t))
+	return n.Decode(list)
 }
 
 // Stage is one of the two trainings.
@@ -147,6 +159,9 @@ type Stage struct {
 	MaxLength int `yaml:"max_length" json:"max_length"`
 	// Overlong says what happens to longer rows: drop or truncate.
 	Overlong string `yaml:"overlong" json:"overlong"`
+	// ZeroRows says what happens to rows without a trained token: refuse stops
+	// before the training, drop leaves them out.
+	ZeroRows string `yaml:"zero_rows" json:"zero_rows"`
 	// Packing joins rows into full sequences without mixing them (bfd), or
 	// leaves each its own (none).
 	Packing string `yaml:"packing" json:"packing"`
@@ -162,6 +177,11 @@ type Stage struct {
 	// EarlyStopping ends the stage after so many evaluations without a
 	// better validation loss; 0 never does.
 	EarlyStopping int `yaml:"early_stopping" json:"early_stopping"`
+	// SamplePrompts is how many validation prompts the model answers at every
+	// SampleEvery-th evaluation, in at most SampleTokens tokens each.
+	SamplePrompts int `yaml:"sample_prompts" json:"sample_prompts"`
+	SampleEvery   int `yaml:"sample_every" json:"sample_every"`
+	SampleTokens  int `yaml:"sample_tokens" json:"sample_tokens"`
 }
 
 // Evaluate says how the result is judged.
@@ -189,6 +209,34 @@ type Package struct {
 	NumCtx int `yaml:"num_ctx" json:"num_ctx"`
 }
 
+// Graft says onto which model the result is grafted: what training adds to the base
+// model is added to the Instruct model of its family (arXiv 2505.12716).
+type Graft struct {
+	Onto string `yaml:"onto" json:"onto"`
+}
+
+// Allowance says why a finding about the recipe is meant to be.
+type Allowance struct {
+	Rule    string `yaml:"rule" json:"rule"`
+	Because string `yaml:"because" json:"because"`
+}
+
+// Record holds what no other key says about a training that was made elsewhere. A
+// recipe with a record is there to be compared with, not to be carried out.
+type Record struct {
+	Packages   map[string]string `yaml:"packages,omitempty" json:"packages,omitempty"`
+	Padding    string            `yaml:"padding,omitempty" json:"padding,omitempty"`
+	Tracking   string            `yaml:"tracking,omitempty" json:"tracking,omitempty"`
+	Evaluation string            `yaml:"evaluation,omitempty" json:"evaluation,omitempty"`
+	Artefacts  string            `yaml:"artefacts,omitempty" json:"artefacts,omitempty"`
+}
+
+// Recorded reports whether the recipe records a training made elsewhere.
+func (r *Recipe) Recorded() bool {
+	c := r.Record
+	return len(c.Packages) > 0 || c.Padding+c.Tracking+c.Evaluation+c.Artefacts != ""
+}
+
 // Defaults returns the recommended values, those of the two-stage approach.
 // Base, data and name have none.
 func Defaults() Recipe {
@@ -212,38 +260,40 @@ func Defaults() Recipe {
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
 		Stage1: defaultStage(5e-5, "bfd"), Stage2: defaultStage(2e-4, "none"),
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096},
-		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: 4096},
+		Tracking: Tracking{"tensorboard"},
+		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: maxLength},
 	}
 }
+
+// maxLength is the lower end of what is recommended; what is served is given the
+// same context.
+const maxLength = 2048
 
 func defaultStage(learningRate float64, packing string) Stage {
 	return Stage{
 		Enabled: true, Epochs: 1, LearningRate: learningRate, Scheduler: "cosine", WarmupRatio: 0.03, MaxGradNorm: 1,
-		BatchSize: 1, GradientAccumulation: 32, MaxLength: 2048, Overlong: "drop", Packing: packing, Loss: "completion",
-		EvalSteps: 50, SaveSteps: 50, LoggingSteps: 1,
+		BatchSize: 1, GradientAccumulation: 32, MaxLength: maxLength, Overlong: "drop", ZeroRows: "refuse", Packing: packing, Loss: "completion",
+		EvalSteps: 50, SaveSteps: 50, LoggingSteps: 1, SampleEvery: 1, SampleTokens: 256,
 	}
 }
 
 // Load reads and checks a recipe file; relative paths in it start from the
 // working directory, as they do on the command line.
 func Load(path string) (*Recipe, error) {
-	text, err := os.ReadFile(path)
+	p, err := Read(path)
 	if err != nil {
-		return nil, fault.Wrap(fmt.Errorf("read the recipe: %w", err), "name a recipe file, for example recipes/demo-cpu.yaml")
+		return nil, err
 	}
-	return Parse(path, text)
+	return p.Recipe, nil
 }
 
 // Parse reads a recipe from its text; name is what errors call it.
 func Parse(name string, text []byte) (*Recipe, error) {
-	r := Defaults()
-	if err := strictyaml.Decode(name, 1, text, &r); err != nil {
+	p, err := ReadText(name, text)
+	if err != nil {
 		return nil, err
 	}
-	if err := r.validate(); err != nil {
-		return nil, fault.Wrap(fmt.Errorf("%s: %w", name, err), "docs/recipes.md lists every key and its values")
-	}
-	return &r, nil
+	return p.Recipe, nil
 }
 
 // Path resolves a path of the recipe: slashes are those of the platform, and
@@ -259,107 +309,60 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
 func (r *Recipe) validate() error {
 	if r.Version != Version {
-		return fmt.Errorf("version is %d, this program reads %d", r.Version, Version)
+		return wrong("version", "take the bbjtune that the recipe was written for", "version is %d, this program reads %d", r.Version, Version)
 	}
 	if !plainName.MatchString(r.Name) {
-		return fault.Newf("write letters, digits, - and _", "name %q must be a plain word: it names the run folders", r.Name)
+		return wrong("name", "write letters, digits, - and _", "name %q must be a plain word: it names the run folders", r.Name)
 	}
 	if r.Base.Model == "" {
-		return fmt.Errorf("base.model is missing")
-	}
-	if r.Base.Kind == "instruct" && r.Base.InstructBecause == "" {
-		return fault.New("base.kind is instruct: tuning an instruct model for a new language overwrites its alignment",
-			"take the base model of the same family, or say in base.instruct_because why not")
+		return wrong("base.model", "write a hub name, a folder, a .gguf file or package:NAME", "base.model is missing")
 	}
 	if len(r.Data.SystemPrompts) == 0 {
-		return fmt.Errorf("data.system_prompts is empty")
+		return wrong("data.system_prompts", "write three to five, or leave the key out", "data.system_prompts is empty")
 	}
 	if len(r.Data.Examples)+len(r.Data.Rows)+len(r.Data.Raw)+len(r.Data.Corpus) == 0 {
-		return fmt.Errorf("data names neither examples nor rows nor raw source nor a corpus")
+		return wrong("data", "write data.examples, data.rows, data.raw or data.corpus", "data names neither examples nor rows nor raw source nor a corpus")
 	}
 	if f := r.Data.FIM; f.Share > 0 && (f.Prefix == "" || f.Suffix == "" || f.Middle == "") {
-		return fault.New("data.fim names no prefix, suffix or middle", "write the base model's own tokens, or leave data.fim out")
+		return wrong("data.fim", "write the base model's own tokens, or leave data.fim out", "data.fim names no prefix, suffix or middle")
 	}
 	if !r.Stage1.Enabled && !r.Stage2.Enabled {
-		return fmt.Errorf("both stages are switched off")
+		return wrong("stage2.enabled", "switch one of them on", "both stages are switched off")
+	}
+	if r.Stage1.SamplePrompts > 0 {
+		return wrong("stage1.sample_prompts", "set stage2.sample_prompts", "stage1.sample_prompts is set, but raw text has no prompts")
 	}
 	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
-		return fmt.Errorf("evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
+		return wrong("evaluate.samples", "raise evaluate.temperature, or ask once", "evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
 	}
 	if len(r.Package.Quantize) == 0 {
-		return fmt.Errorf("package.quantize is empty")
+		return wrong("package.quantize", "write f16, q8_0 or q4_0", "package.quantize is empty")
 	}
-	for _, form := range r.Package.Quantize {
-		if err := oneOf("package.quantize", form, "f16", "q8_0", "q4_0"); err != nil {
-			return err
+	return cmp.Or(r.checkValues(), r.checkTracking(), r.checkGraft())
+}
+
+// checkTracking holds that the trackers do not contradict each other.
+func (r *Recipe) checkTracking() error {
+	for i, name := range r.Tracking {
+		if slices.Contains(r.Tracking[:i], name) {
+			return wrong("tracking", "name it once", "tracking names %s twice", name)
 		}
 	}
-	return firstError(
-		oneOf("base.kind", r.Base.Kind, "base", "instruct"),
-		oneOf("quantization", r.Quantization, "none", "nf4"),
-		oneOf("precision", r.Precision, "auto", "fp32", "bf16"),
-		inRange("seed", float64(r.Seed), 0, 1<<31-1),
-		inRange("data.valid_share", r.Data.ValidShare, 0, 0.5),
-		inRange("data.general_share", r.Data.GeneralShare, 0, 0.9),
-		inRange("data.fim.share", r.Data.FIM.Share, 0, 1),
-		inRange("data.phrasings", float64(r.Data.Phrasings), 1, 5),
-		inRange("lora.r", float64(r.Lora.R), 1, 1024),
-		inRange("lora.alpha", float64(r.Lora.Alpha), 1, 4096),
-		inRange("lora.dropout", r.Lora.Dropout, 0, 0.9),
-		r.Stage1.validate("stage1"),
-		r.Stage2.validate("stage2"),
-		inRange("evaluate.few_shot", float64(r.Evaluate.FewShot), 0, 16),
-		inRange("evaluate.samples", float64(r.Evaluate.Samples), 1, 100),
-		inRange("evaluate.max_tokens", float64(r.Evaluate.MaxTokens), 16, 32768),
-		inRange("evaluate.temperature", r.Evaluate.Temperature, 0, 2),
-		inRange("evaluate.concurrency", float64(r.Evaluate.Concurrency), 1, 256),
-		inRange("evaluate.context", float64(r.Evaluate.Context), 256, 1<<20),
-		inRange("package.num_ctx", float64(r.Package.NumCtx), 256, 1<<20),
-	)
-}
-
-func (s Stage) validate(name string) error {
-	return firstError(
-		oneOf(name+".scheduler", s.Scheduler, "linear", "cosine", "constant", "constant_with_warmup"),
-		oneOf(name+".overlong", s.Overlong, "drop", "truncate"),
-		oneOf(name+".packing", s.Packing, "none", "bfd"),
-		oneOf(name+".loss", s.Loss, "completion", "full"),
-		inRange(name+".epochs", s.Epochs, 0.001, 100),
-		inRange(name+".learning_rate", s.LearningRate, 1e-8, 1),
-		inRange(name+".warmup_ratio", s.WarmupRatio, 0, 0.99),
-		inRange(name+".weight_decay", s.WeightDecay, 0, 10),
-		inRange(name+".max_grad_norm", s.MaxGradNorm, 0, 1000),
-		inRange(name+".neftune_alpha", s.NEFTuneAlpha, 0, 1000),
-		inRange(name+".early_stopping", float64(s.EarlyStopping), 0, 1e6),
-		inRange(name+".batch_size", float64(s.BatchSize), 1, 4096),
-		inRange(name+".gradient_accumulation", float64(s.GradientAccumulation), 1, 4096),
-		inRange(name+".max_length", float64(s.MaxLength), 16, 1<<20),
-		inRange(name+".eval_steps", float64(s.EvalSteps), 1, 1e9),
-		inRange(name+".save_steps", float64(s.SaveSteps), 1, 1e9),
-		inRange(name+".logging_steps", float64(s.LoggingSteps), 1, 1e9),
-	)
-}
-
-func oneOf(key, value string, allowed ...string) error {
-	if slices.Contains(allowed, value) {
-		return nil
+	if len(r.Tracking) == 0 || len(r.Tracking) > 1 && slices.Contains(r.Tracking, "none") {
+		return wrong("tracking", "write none, or a list of tensorboard, wandb and mlflow", "tracking is empty, or names none and something else")
 	}
-	return fault.Newf("write one of "+strings.Join(allowed, ", "), "%s is %q", key, value)
+	return nil
 }
 
-func inRange(key string, value, low, high float64) error {
-	if value >= low && value <= high {
+// checkGraft holds that what is grafted was learned by a base model.
+func (r *Recipe) checkGraft() error {
+	switch {
+	case r.Graft.Onto == "":
 		return nil
-	}
-	plain := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
-	return fault.Newf("write a value from "+plain(low)+" to "+plain(high), "%s is %s", key, plain(value))
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	case r.Graft.Onto == r.Base.Model:
+		return wrong("graft.onto", "name the Instruct model of the same family", "graft.onto is the model that is trained")
+	case r.Base.Kind != "base":
+		return wrong("graft.onto", "train the base model of the family; the graft brings the Instruct model in", "graft.onto needs a base model, and base.kind is %q", r.Base.Kind)
 	}
 	return nil
 }

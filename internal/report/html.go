@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"math"
 	"strings"
 	"time"
 
@@ -85,7 +84,7 @@ func view(c *suite.Case, model string, a eval.Answer) answerView {
 	if len(text) > maxShown {
 		text = strings.ToValidUTF8(text[:maxShown], "") + "\n…"
 	}
-	for i, line := range strings.Split(visible(text), "\n") {
+	for i, line := range strings.Split(printable.Visible(text), "\n") {
 		l := lineView{Number: i + 1, Text: line}
 		for _, d := range a.Score.Diagnostics {
 			if d.Span.Start.Line == l.Number && !v.Prose {
@@ -98,20 +97,6 @@ func view(c *suite.Case, model string, a eval.Answer) answerView {
 		v.Failed = append(v.Failed, c.Checks[n-1].String())
 	}
 	return v
-}
-
-// visible makes control characters and marks that change the direction of
-// text show as what they are.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case !printable.Dangerous(r):
-			return r
-		case r < 0x20:
-			return '␀' + r
-		}
-		return '�'
-	}, s)
 }
 
 // interval draws a proportion with its interval on a line from 0 to 1.
@@ -137,47 +122,4 @@ func rateClass(p stats.Proportion) string {
 		return "mid"
 	}
 	return "low"
-}
-
-// The plot's size and margins in pixels.
-const (
-	plotW, plotH       = 420, 190
-	plotLeft, plotBase = 42, 160
-)
-
-// plot draws training and validation loss over the steps.
-func plot(s Stage) template.HTML {
-	top, last := 0.0, 1
-	for _, p := range append(append([]Point{}, s.Train...), s.Valid...) {
-		top, last = math.Max(top, p.Loss), max(last, p.Step)
-	}
-	if top == 0 || math.IsInf(top, 0) || math.IsNaN(top) {
-		return ""
-	}
-	x := func(step int) float64 { return plotLeft + float64(step)/float64(last)*(plotW-plotLeft-12) }
-	y := func(loss float64) float64 { return plotBase - loss/top*(plotBase-14) }
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="plot" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-label="loss over steps of %s">`, plotW, plotH, plotW, plotH, template.HTMLEscapeString(s.Name))
-	for i := range 5 {
-		v := top * float64(i) / 4
-		fmt.Fprintf(&b, `<line class="grid" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%.1f</text>`, plotLeft, y(v), plotW-12, y(v), plotLeft-6, y(v)+4, v)
-	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d">step 0</text><text x="%d" y="%d" text-anchor="end">step %d</text>`, plotLeft, plotH-12, plotW-12, plotH-12, last)
-	for _, line := range []struct {
-		class  string
-		points []Point
-	}{{"train", s.Train}, {"valid", s.Valid}} {
-		var pts []string
-		for _, p := range line.points {
-			pts = append(pts, fmt.Sprintf("%.1f,%.1f", x(p.Step), y(p.Loss)))
-		}
-		fmt.Fprintf(&b, `<polyline class="%s" points="%s"/>`, line.class, strings.Join(pts, " "))
-		if line.class == "valid" {
-			for _, p := range line.points {
-				fmt.Fprintf(&b, `<circle class="valid" cx="%.1f" cy="%.1f" r="3"/>`, x(p.Step), y(p.Loss))
-			}
-		}
-	}
-	b.WriteString("</svg>")
-	return template.HTML(b.String())
 }

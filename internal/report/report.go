@@ -67,6 +67,15 @@ type Stage struct {
 	ValidLast     float64 `json:"valid_loss_last"`
 	Train         []Point `json:"train_loss"`
 	Valid         []Point `json:"valid_loss"`
+	// Samples are what became of validation prompts while it trained.
+	Samples []Samples `json:"samples,omitempty"`
+}
+
+// Samples is how many of the sampled answers compiled at a step.
+type Samples struct {
+	Step    int `json:"step"`
+	Compile int `json:"compile"`
+	Of      int `json:"of"`
 }
 
 // Point is a loss at a step.
@@ -80,26 +89,41 @@ type Point struct {
 func New(title string, date time.Time, s *suite.Suite, models []*eval.Result, main int) (*Report, error) {
 	r := &Report{Version: Version, Title: title, Date: date, Models: models, Suite: s}
 	for i, m := range models {
-		if m.Suite.Hash != models[main].Suite.Hash {
-			return nil, fmt.Errorf("%s was evaluated on another suite (%s version %d) than %s", m.Model, m.Suite.Name, m.Suite.Version, models[main].Model)
-		}
-		if m.Engine != models[main].Engine || m.Extract != models[main].Extract {
-			return nil, fmt.Errorf("%s was judged by another engine or extractor than %s", m.Model, models[main].Model)
-		}
-		if len(m.Answers) == 0 {
-			return nil, fmt.Errorf("%s has no answers", m.Model)
-		}
-		if what := difference(m.Options, models[main].Options); what != "" {
-			return nil, fault.Newf("evaluate both with the same value, and compare those", "%s was asked with another %s than %s", m.Model, what, models[main].Model)
+		if err := Comparable(m, models[main]); err != nil {
+			return nil, err
 		}
 		if i == main {
 			continue
 		}
-		for _, metric := range []eval.Metric{eval.CompileAt1, eval.TaskAt1} {
-			r.Comparisons = append(r.Comparisons, Comparison{models[main].Model, m.Model, metric, eval.Compare(s, models[main], m, metric)})
-		}
+		r.Comparisons = append(r.Comparisons, Compare(models[main], m)...)
 	}
 	return r, nil
+}
+
+// Comparable returns an error unless both were asked the same, in the same way,
+// and judged alike.
+func Comparable(a, b *eval.Result) error {
+	switch {
+	case a.Suite.Hash != b.Suite.Hash:
+		return fmt.Errorf("%s was evaluated on another suite (%s version %d) than %s", a.Model, a.Suite.Name, a.Suite.Version, b.Model)
+	case a.Engine != b.Engine || a.Extract != b.Extract:
+		return fmt.Errorf("%s was judged by another engine or extractor than %s", a.Model, b.Model)
+	case len(a.Answers) == 0:
+		return fmt.Errorf("%s has no answers", a.Model)
+	}
+	if what := difference(a.Options, b.Options); what != "" {
+		return fault.Newf("evaluate both with the same value, and compare those", "%s was asked with another %s than %s", a.Model, what, b.Model)
+	}
+	return nil
+}
+
+// Compare pairs a with b by both metrics.
+func Compare(a, b *eval.Result) []Comparison {
+	var list []Comparison
+	for _, metric := range []eval.Metric{eval.CompileAt1, eval.TaskAt1} {
+		list = append(list, Comparison{a.Model, b.Model, metric, eval.Compare(a, b, metric)})
+	}
+	return list
 }
 
 // difference names, as the flag of eval, what two models were asked with that is

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +93,41 @@ func TestForms(t *testing.T) {
 	}
 	if !strings.HasPrefix(md.String(), "# A & B\n\n| Model | compile@1 | Qualitative | Date | Notes |\n") {
 		t.Error("the Markdown does not start with the standard table")
+	}
+}
+
+func TestLosses(t *testing.T) {
+	training := testReport(t).Training
+	second := training.Stages[0]
+	second.Name = "stage 2 <b>\x1b[31m"
+	second.Train, second.Valid = nil, []report.Point{{Step: 0, Loss: 1}, {Step: 8, Loss: 0.5}}
+	training.Stages = append(training.Stages, second)
+	var b bytes.Buffer
+	if err := training.LossSVG(&b); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "loss.svg", b.Bytes())
+	for _, bad := range []string{"<b>", "\x1b", "href", "url("} {
+		if strings.Contains(b.String(), bad) {
+			t.Errorf("the picture contains %q", bad)
+		}
+	}
+	if err := xml.Unmarshal(b.Bytes(), new(struct{})); err != nil {
+		t.Errorf("the picture is no XML: %v", err)
+	}
+	golden(t, "loss.txt", []byte(training.Stages[0].LossText()+second.LossText()))
+}
+
+func TestLossesThatCannotBe(t *testing.T) {
+	for _, points := range [][]report.Point{nil, {{Step: -1, Loss: 1}}, {{Step: 1, Loss: -1}}, {{Step: 1, Loss: 1e300}}, {{Step: math.MaxInt, Loss: 0}}} {
+		s := report.Stage{Name: "x", Train: points}
+		var b bytes.Buffer
+		if err := (&report.Training{Stages: []report.Stage{s}}).LossSVG(&b); err != nil || strings.Contains(b.String(), "polyline class") || s.LossText() != "" {
+			t.Errorf("%v was drawn: %v %s", points, err, s.LossText())
+		}
+	}
+	if s := (report.Stage{Train: []report.Point{{Step: math.MaxInt, Loss: 1}}}); !strings.Contains(s.LossText(), "·") {
+		t.Error("a late step is not drawn")
 	}
 }
 

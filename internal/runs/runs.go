@@ -114,6 +114,20 @@ func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
 	return d, nil, nil
 }
 
+// Find returns the folder of complete work, or nil where it is missing or under
+// way. Nothing is made and nothing is locked.
+func Find(root, kind string, inputs any) (*Dir, *Manifest, error) {
+	d, err := folder(root, kind, "", "", inputs)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := d.complete()
+	if m == nil && (err == nil || errors.Is(err, errDamaged)) {
+		return nil, nil, nil
+	}
+	return d, m, err
+}
+
 // Anew is Open for work that is to be done again: the folder is emptied, whether
 // the work in it is complete or under way. The manifest is always nil.
 func Anew(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {

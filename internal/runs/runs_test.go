@@ -3,6 +3,7 @@ package runs_test
 import (
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -277,5 +278,53 @@ func TestJournal(t *testing.T) {
 	os.WriteFile(path, []byte("1\nnot json\n2\n"), 0o644)
 	if _, _, err := open(); err == nil {
 		t.Error("damage in the middle went unnoticed")
+	}
+}
+
+func TestListTellsStatesApart(t *testing.T) {
+	root := t.TempDir()
+	finished := func(name string) *runs.Dir {
+		d, _, err := runs.Open(root, "data", name, "test", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, d.File("x.txt"), "hello")
+		if _, err := d.Finish(now, nil, "x.txt"); err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+		return d
+	}
+	finished("whole")
+	write(t, finished("cut").File("x.txt"), "hell")
+	write(t, filepath.Join(root, "data", "half-1", "x.txt"), "")
+	if err := os.MkdirAll(filepath.Join(root, "data", "folder-1", "manifest.json"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(root, "data", "other-1", "manifest.json"), `{"version":1,"kind":"train"}`)
+	write(t, filepath.Join(root, "data", "stray.txt"), "")
+	list, err := runs.List(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]runs.State{}
+	for _, e := range list {
+		got[e.Name()] = e.State
+		if (e.State == runs.Complete) != (e.Manifest != nil) || (e.State == runs.Broken) != (e.Reason != "") || strings.Contains(e.Reason, root) {
+			t.Errorf("%+v", e)
+		}
+	}
+	want := map[string]runs.State{"whole": runs.Complete, "cut": runs.Broken, "half": runs.Unfinished, "folder": runs.Broken, "other": runs.Broken}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if last := list[len(list)-1]; !last.Time.Equal(now) || last.Size < 5 {
+		t.Errorf("the oldest is %+v", last)
+	}
+	if _, err := runs.List(filepath.Join(root, "absent")); fault.Hint(err) == "" {
+		t.Errorf("no folder: %v", err)
+	}
+	if _, err := runs.Inspect(filepath.Join(root, "data", "stray.txt")); fault.Hint(err) == "" {
+		t.Errorf("a file: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -52,8 +53,8 @@ func Decode(name string, firstLine int, text []byte, out any) error {
 // document, whose lines are those of the file. It is nil where there is none.
 func Read(name string, firstLine int, text []byte, out any) (*yaml.Node, []Problem) {
 	c := &checker{name: name}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	doc, second, err := documents(text)
+	if err != nil {
 		line, message := placed(err)
 		lines := bytes.Count(bytes.TrimRight(text, "\n"), []byte("\n")) + 1
 		c.report(&yaml.Node{Line: min(max(line, 1), lines) + firstLine - 1, Column: 1},
@@ -67,6 +68,10 @@ func Read(name string, firstLine int, text []byte, out any) (*yaml.Node, []Probl
 	root := doc.Content[0]
 	settle(root, bytes.Split(text, []byte("\n")), firstLine-1)
 	c.check(root, reflect.TypeOf(out).Elem(), "")
+	if second.Kind != 0 {
+		settle(&second, bytes.Split(text, []byte("\n")), firstLine-1)
+		c.report(&second, "delete the line of dashes before it", "a second YAML document begins")
+	}
 	if err := root.Decode(out); err != nil && len(c.problems) == 0 {
 		line, message := placed(err)
 		c.report(&yaml.Node{Line: max(line, firstLine), Column: 1}, "give the key a value of the right kind", "%s", message)
@@ -75,6 +80,19 @@ func Read(name string, firstLine int, text []byte, out any) (*yaml.Node, []Probl
 		root = nil
 	}
 	return root, c.problems
+}
+
+// documents reads the first document of a text, and the second to tell that there
+// is one.
+func documents(text []byte) (first, second yaml.Node, err error) {
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	if err = dec.Decode(&first); err == nil {
+		err = dec.Decode(&second)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return first, second, err
 }
 
 // longLine is the length from which on a line's columns stay as they are: counting

@@ -39,6 +39,10 @@ func TestDecode(t *testing.T) {
 		{"wrong type", "lora:\n  r: many", `f.yaml:2: lora.r is "many" and must be a whole number`, "give it a value of that kind"},
 		{"broken", "name: [x", "f.yaml:1: broken YAML: did not find expected ',' or ']'", "mend the YAML: indent with spaces, quote values that hold ': ' or '#'"},
 		{"twice", "name: x\nname: y", `f.yaml:2: key "name" stands in line 1 already`, "keep one of the two"},
+		{"a document that is marked as such", "# x\n---\nname: x\n...\n# the end\n", "", ""},
+		{"a second document", "name: x\n---\nbogus: 1", "f.yaml:2: a second YAML document begins", "delete the line of dashes before it"},
+		{"more behind the end", "name: x\n...\nbogus: 1", "f.yaml:2: broken YAML: did not find expected <document start>", "mend the YAML: indent with spaces, quote values that hold ': ' or '#'"},
+		{"a broken second document", "name: x\n--- # two\nname: [x", "f.yaml:2: broken YAML: did not find expected ',' or ']'", "mend the YAML: indent with spaces, quote values that hold ': ' or '#'"},
 		{"empty", "", "f.yaml: no YAML in it", "write the keys that its format asks for"},
 	}
 	for _, c := range cases {

@@ -30,7 +30,7 @@ func TestTokensAreThoseOfTheLibrary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			texts := slices.Concat(programs(t), shapes(), noise(20000))
+			texts := slices.Concat(programs(t), shapes(), characters(), noise(20000))
 			wants := library(t, python, filepath.Join(dir, "tokenizer.json"), texts)
 			wrong := 0
 			for i, text := range texts {
@@ -149,6 +149,7 @@ func shapes() []string {
 		"x!.y()", "a$=\"\"", "$0D0A$", "if a<>b then c=1 fi", "0010 REM x", "<|im_start|>user\n<|im_end|>\n", "<|im_end", "<|endoftext|><|endoftext|>",
 		"e\u0301", "\u212B", "ﬁ", "ß", "１２３", "½¾", "Ⅷ", "٣", "日本語テキスト", "👩‍👩‍👧", "a\u00A0b", "a\u0085b", "\u200B x", "\u3000\u3000x", "\uFEFFrem", "\u1680 ", "ab\x00cd",
 		strings.Repeat("a", 300), strings.Repeat(" ", 300) + "x", strings.Repeat("=", 300), strings.Repeat("ab ", 300), strings.Repeat("9", 50),
+		"e" + strings.Repeat("\u0301", 40), strings.Repeat("\u0301\u0323", 40) + "e", "\u1100\u1161\u11a8" + strings.Repeat("\u0300", 31), "\U00011935\U00011930 \U00011938",
 	}
 	for r := rune(1); r < 0x180; r++ {
 		list = append(list, string(r), " "+string(r)+"a", string(r)+string(r), "1"+string(r)+"\n")
@@ -156,11 +157,30 @@ func shapes() []string {
 	return list
 }
 
+// characters are all that there may be, but for the writing of the Far East that
+// has long been there: whether each is a letter or a number decides on which side
+// of it the dot stands, and marks are put in order unless one stands for itself.
+func characters() []string {
+	var list []string
+	var b strings.Builder
+	for r := rune(0x180); r <= 0x323af; r++ {
+		if r >= 0x3400 && r < 0xa000 || r >= 0xac00 && r < 0xf900 || r >= 0x20000 && r < 0x2eb00 {
+			continue
+		}
+		b.WriteString(string(r) + ".toString q\u0301" + string(r) + "\u0334 ")
+		if b.Len() > 2000 {
+			list = append(list, b.String())
+			b.Reset()
+		}
+	}
+	return append(list, b.String())
+}
+
 func noise(n int) []string {
 	random := rand.New(rand.NewPCG(3, 5))
 	alphabets := [][]rune{
 		[]rune("abcXYZ 019'sStTlLdDmMrReEvV\n\r\t.,;:!$%#()[]\"="), []rune("  \n\r\t\u00A0\u3000ab1."), []rune("'sSſtTlLrReEvVmMdD "),
-		[]rune("aéèüßñçøΩжש中日한🙂\u0301\u0308\u00AD\u200D1٣½ .\n"),
+		[]rune("aéèüßñçøΩжש中日한🙂\u0301\u0308\u00AD\u200D1٣½ .\n"), []rune("eaoǖ\u0301\u0323\u0302\u031b\u0334\u0344\u1100\u1161\u11a8가\u0958\u0f73\u2126"),
 	}
 	list := make([]string, n)
 	for i := range list {

@@ -19,13 +19,13 @@ func splitQwen(text string) int {
 	}
 	first, size := utf8.DecodeRuneInString(text)
 	switch {
-	case unicode.IsLetter(first):
+	case isLetter(first):
 		return size + letters(text[size:])
-	case !unicode.IsNumber(first) && first != '\r' && first != '\n':
+	case !isNumber(first) && first != '\r' && first != '\n':
 		if n := letters(text[size:]); n > 0 {
 			return size + n
 		}
-	case unicode.IsNumber(first):
+	case isNumber(first):
 		return size
 	}
 	if n := symbols(text); n > 0 {
@@ -45,7 +45,7 @@ func splitQwen(text string) int {
 // every digit for itself.
 func splitGPT2(text string) int {
 	first, size := utf8.DecodeRuneInString(text)
-	if unicode.IsNumber(first) {
+	if isNumber(first) {
 		return size
 	}
 	if n := contraction(text, false); n > 0 {
@@ -63,7 +63,7 @@ func splitGPT2(text string) int {
 	}
 	n, _ := spaces(text)
 	// A digit ends the piece that the expression sees, as the end of the text does.
-	if next, _ := utf8.DecodeRuneInString(text[n:]); n < len(text) && unicode.IsNumber(next) {
+	if next, _ := utf8.DecodeRuneInString(text[n:]); n < len(text) && isNumber(next) {
 		return n
 	}
 	return blanks(text, n)
@@ -114,7 +114,7 @@ func letters(text string) int {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(text[n:])
-		if !unicode.IsLetter(r) {
+		if !isLetter(r) {
 			return n
 		}
 		n += size
@@ -126,7 +126,7 @@ func letters(text string) int {
 var asciiSymbols = func() (table [utf8.RuneSelf]bool) {
 	for c := range table {
 		r := rune(c)
-		table[c] = !unicode.IsSpace(r) && !unicode.IsLetter(r) && !unicode.IsNumber(r)
+		table[c] = !unicode.IsSpace(r) && !isLetter(r) && !isNumber(r)
 	}
 	return table
 }()
@@ -148,7 +148,7 @@ func symbols(text string) int {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(text[n:])
-		if unicode.IsSpace(r) || unicode.IsLetter(r) || unicode.IsNumber(r) {
+		if unicode.IsSpace(r) || isLetter(r) || isNumber(r) {
 			break
 		}
 		n += size

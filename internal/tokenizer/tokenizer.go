@@ -14,8 +14,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // ErrUnknown is in the error of [Parse] when the tokenizer is of a kind that this
@@ -85,8 +83,8 @@ func (t *Tokenizer) plain(out []int32, text string) []int32 {
 	if !utf8.ValidString(text) {
 		text = string([]rune(text))
 	}
-	if t.nfc && !norm.NFC.IsNormalString(text) {
-		text = norm.NFC.String(text)
+	if t.nfc {
+		text = nfc(text)
 	}
 	for text != "" {
 		n := t.split(text)

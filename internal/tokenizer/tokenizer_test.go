@@ -64,17 +64,22 @@ func TestEncode(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
-		"":                       "",
-		"methodend":              "method|end",
-		"x method":               "x| |method", // the space belongs to the word, and joins with no m
-		" a":                     " a",
-		"<|im_end|>!end":         "<|im_end|>!|end",
-		"<|im_end|>end":          "<|im_end|>|end",
-		"<|im_en":                "<|||i|m|_|en",
-		"e\u0301":                "\xc3|\xa9", // composed first
-		"a\xffb":                 "a|\xef|\xbf|\xbd|b",
-		"12":                     "1|2",
-		strings.Repeat("end", 3): "end|end|end",
+		"":                                 "",
+		"methodend":                        "method|end",
+		"x method":                         "x| |method", // the space belongs to the word, and joins with no m
+		" a":                               " a",
+		"<|im_end|>!end":                   "<|im_end|>!|end",
+		"<|im_end|>end":                    "<|im_end|>|end",
+		"<|im_en":                          "<|||i|m|_|en",
+		"e\u0301":                          "\xc3|\xa9", // composed first
+		"e\u0323\u0301":                    "\xe1|\xba|\xb9|\xcc|\x81",
+		"e\u0301\u0323":                    "\xe1|\xba|\xb9|\xcc|\x81",             // in their order
+		"\u1112\u1161\u11ab":               "\xed|\x95|\x9c",                       // 한
+		"q\u0898\u0334":                    "q|\xe0|\xa2|\x98|\xcc|\xb4",           // a mark that is none to the library
+		"q" + strings.Repeat("\u0301", 40): "q" + strings.Repeat("|\xcc|\x81", 40), // without a joiner
+		"a\xffb":                           "a|\xef|\xbf|\xbd|b",
+		"12":                               "1|2",
+		strings.Repeat("end", 3):           "end|end|end",
 	} {
 		if got := strings.Join(pieces(t, tok, text), "|"); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

@@ -8,6 +8,7 @@ import (
 
 	"bbjtune/internal/chat"
 	"bbjtune/internal/recipe"
+	"bbjtune/internal/runs"
 )
 
 // The jobs of the worker. Field by field they are what worker/jobs.py accepts;
@@ -34,6 +35,16 @@ type (
 		Dtype        string `json:"dtype"`
 	}
 
+	// Count counts the tokens of texts, a JSON string a line, and writes a number a
+	// line.
+	Count struct {
+		Protocol  int    `json:"protocol"`
+		Kind      string `json:"kind"`
+		BaseModel string `json:"base_model"`
+		Texts     string `json:"texts"`
+		Output    string `json:"output"`
+	}
+
 	// Quantize writes a GGUF file in fewer bits.
 	Quantize struct {
 		Protocol int    `json:"protocol"`
@@ -43,24 +54,39 @@ type (
 		Type     string `json:"type"`
 	}
 
+	// Rows is what decides the rows that a stage trains on, and their batches.
+	Rows struct {
+		Protocol       int      `json:"protocol"`
+		Kind           string   `json:"kind"`
+		Stage          string   `json:"stage"`
+		Seed           int      `json:"seed"`
+		BaseModel      string   `json:"base_model"`
+		Train          string   `json:"train"`
+		Valid          string   `json:"valid"`
+		Format         string   `json:"format"`
+		ChatTemplate   string   `json:"chat_template"`
+		RequiredTokens []string `json:"required_tokens"`
+		Loss           string   `json:"loss"`
+		MaxLength      int      `json:"max_length"`
+		Overlong       string   `json:"overlong"`
+		ZeroRows       string   `json:"zero_rows"`
+		Packing        string   `json:"packing"`
+		BatchSize      int      `json:"batch_size"`
+		GroupByLength  bool     `json:"group_by_length"`
+	}
+
+	// Inspect reports what of these rows would be trained on. Lines are those
+	// of the training file whose tokens are wanted.
+	Inspect struct {
+		Rows
+		Lines []int `json:"lines"`
+	}
+
 	// Train runs one stage.
 	Train struct {
-		Protocol              int      `json:"protocol"`
-		Kind                  string   `json:"kind"`
-		Stage                 string   `json:"stage"`
-		Seed                  int      `json:"seed"`
-		BaseModel             string   `json:"base_model"`
+		Rows
 		AdapterIn             *string  `json:"adapter_in"`
 		Output                string   `json:"output"`
-		Train                 string   `json:"train"`
-		Valid                 string   `json:"valid"`
-		Format                string   `json:"format"`
-		ChatTemplate          string   `json:"chat_template"`
-		RequiredTokens        []string `json:"required_tokens"`
-		Loss                  string   `json:"loss"`
-		MaxLength             int      `json:"max_length"`
-		Overlong              string   `json:"overlong"`
-		Packing               string   `json:"packing"`
 		Epochs                float64  `json:"epochs"`
 		MaxSteps              *int     `json:"max_steps"`
 		LearningRate          float64  `json:"learning_rate"`
@@ -68,7 +94,6 @@ type (
 		WarmupRatio           float64  `json:"warmup_ratio"`
 		WeightDecay           float64  `json:"weight_decay"`
 		MaxGradNorm           float64  `json:"max_grad_norm"`
-		BatchSize             int      `json:"batch_size"`
 		GradientAccumulation  int      `json:"gradient_accumulation"`
 		EvalSteps             int      `json:"eval_steps"`
 		SaveSteps             int      `json:"save_steps"`
@@ -83,9 +108,12 @@ type (
 		Device                string   `json:"device"`
 		GradientCheckpointing bool     `json:"gradient_checkpointing"`
 		Threads               int      `json:"threads"`
-		GroupByLength         bool     `json:"group_by_length"`
 		EarlyStoppingPatience int      `json:"early_stopping_patience"`
+		ReportTo              []string `json:"report_to"`
 		Resume                bool     `json:"resume"`
+		SamplePrompts         int      `json:"sample_prompts"`
+		SampleEvery           int      `json:"sample_every"`
+		SampleTokens          int      `json:"sample_tokens"`
 	}
 
 	// Lora is the adapter of a Train job.
@@ -136,21 +164,26 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		loss = s.Loss
 	}
 	t := Train{
-		Protocol: Protocol, Kind: "train", Stage: name, Seed: r.Seed,
-		BaseModel: p.BaseModel, Output: p.Output, Train: p.Train, Valid: p.Valid,
-		Format: format, ChatTemplate: chat.Template, RequiredTokens: tokens, Loss: loss,
-		MaxLength: s.MaxLength, Overlong: s.Overlong, Packing: s.Packing,
+		Rows: Rows{
+			Protocol: Protocol, Kind: "train", Stage: name, Seed: r.Seed,
+			BaseModel: p.BaseModel, Train: p.Train, Valid: p.Valid,
+			Format: format, ChatTemplate: chat.Template, RequiredTokens: tokens, Loss: loss,
+			MaxLength: s.MaxLength, Overlong: s.Overlong, ZeroRows: s.ZeroRows, Packing: s.Packing,
+			BatchSize: s.BatchSize, GroupByLength: s.GroupByLength,
+		},
+		Output: p.Output,
 		Epochs: s.Epochs, LearningRate: s.LearningRate, Scheduler: s.Scheduler, WarmupRatio: s.WarmupRatio,
 		WeightDecay: s.WeightDecay, MaxGradNorm: s.MaxGradNorm,
-		BatchSize: s.BatchSize, GradientAccumulation: s.GradientAccumulation,
-		EvalSteps: s.EvalSteps, SaveSteps: s.SaveSteps, SaveTotalLimit: checkpointsKept, LoggingSteps: s.LoggingSteps,
+		GradientAccumulation: s.GradientAccumulation,
+		EvalSteps:            s.EvalSteps, SaveSteps: s.SaveSteps, SaveTotalLimit: checkpointsKept, LoggingSteps: s.LoggingSteps,
 		Lora: Lora{
 			R: r.Lora.R, Alpha: r.Lora.Alpha, Dropout: r.Lora.Dropout, Targets: targets(r.Lora.Targets),
 			RSLoRA: r.Lora.RSLoRA, DoRA: r.Lora.DoRA, ModulesToSave: []string{}, TrainStopTokens: r.Lora.TrainStopTokens,
 		},
 		Quantization: r.Quantization, DoubleQuant: r.DoubleQuant, Optimizer: r.Optimizer,
 		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
-		GroupByLength: s.GroupByLength, EarlyStoppingPatience: s.EarlyStopping, Resume: true,
+		EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
+		SamplePrompts: s.SamplePrompts, SampleEvery: s.SampleEvery, SampleTokens: s.SampleTokens,
 	}
 	if p.AdapterIn != "" {
 		t.AdapterIn = &p.AdapterIn
@@ -159,6 +192,25 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		t.NEFTuneAlpha = &s.NEFTuneAlpha
 	}
 	return t
+}
+
+// NewInspect makes the job that reports on the rows of one stage of a recipe.
+func NewInspect(r *recipe.Recipe, stage int, p Paths, lines []int) Inspect {
+	rows := NewTrain(r, stage, p).Rows
+	rows.Kind = "inspect"
+	return Inspect{Rows: rows, Lines: append([]int{}, lines...)}
+}
+
+// services are the trackers that the libraries report to. Nothing is sent
+// anywhere unless the recipe names one.
+func services(tracking recipe.Tracking) []string {
+	list := []string{}
+	for _, name := range tracking {
+		if name == "wandb" || name == "mlflow" {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // targets is the word all-linear, or the list of layer names.
@@ -177,6 +229,8 @@ type LogEntry struct {
 	Loss         *float64 `json:"loss"`
 	EvalLoss     *float64 `json:"eval_loss"`
 	LearningRate *float64 `json:"learning_rate"`
+	// Compile1 is how many of how many samples compiled at an evaluation.
+	Compile1 []int `json:"compile_at_1"`
 }
 
 // ReadLog reads the loss log that a finished stage leaves.
@@ -194,4 +248,28 @@ func ReadLog(path string) ([]LogEntry, error) {
 		list = append(list, e)
 	}
 	return list, nil
+}
+
+// AddCompile1 writes into a stage's log what the program found of the samples:
+// by step, how many compiled and of how many.
+func AddCompile1(path string, found map[int][2]int) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSpace(line)
+		var e LogEntry
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		n, ok := found[e.Step]
+		if body, closed := bytes.CutSuffix(line, []byte("}")); closed && ok && e.EvalLoss != nil && e.Compile1 == nil {
+			fmt.Fprintf(&out, "%s, \"compile_at_1\": [%d, %d]}\n", body, n[0], n[1])
+			continue
+		}
+		out.Write(append(line, '\n'))
+	}
+	return runs.WriteFile(path, out.Bytes())
 }

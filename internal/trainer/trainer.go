@@ -59,6 +59,9 @@ type Event struct {
 	Tokens       int      `json:"tokens"`
 	TokensPerS   float64  `json:"tokens_per_s"`
 
+	// samples: answers to validation prompts, at Step
+	Answers []Sample `json:"answers"`
+
 	// checkpoint
 	Path string `json:"path"`
 
@@ -70,6 +73,15 @@ type Event struct {
 
 	// done
 	Result json.RawMessage `json:"result"`
+}
+
+// Sample is what the model in training answered to a validation prompt.
+type Sample struct {
+	// Line is the prompt's in the validation file.
+	Line    int    `json:"line"`
+	Text    string `json:"text"`
+	Tokens  int    `json:"tokens"`
+	Stopped bool   `json:"stopped"`
 }
 
 // Options say how the worker is started.
@@ -101,6 +113,8 @@ type Worker struct {
 	stdin   io.WriteCloser
 	events  chan Event
 	tail    *tail
+
+	python string // its version
 
 	readErr error // valid once events is closed
 }
@@ -142,8 +156,12 @@ func Start(ctx context.Context, o Options) (*Worker, error) {
 		w.Close()
 		return nil, err
 	}
+	w.python = hello.Python
 	return w, nil
 }
+
+// Python returns the version of the interpreter.
+func (w *Worker) Python() string { return w.python }
 
 // maxLine is the longest event in bytes.
 const maxLine = 16 << 20

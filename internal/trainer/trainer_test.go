@@ -64,9 +64,14 @@ func fakeJob(part string) {
 			say("Traceback (most recent call last):")
 		case "hangs", "slow":
 			time.Sleep(time.Minute)
+		case "samples":
+			say(`{"event":"samples","step":2,"answers":[{"line":7,"text":"print 1","tokens":3,"stopped":true}]}`)
 		case "nan":
 			say(`{"event":"step","step":2,"steps":3,"loss":null}`)
 			say(`{"event":"failed","kind":"nan_loss","message":"the loss is no finite number","hint":"lower learning_rate"}`)
+			return
+		case "memory":
+			say(`{"event":"failed","kind":"out_of_memory","message":"the memory does not suffice","hint":"lower batch_size from 4"}`)
 			return
 		case "internal":
 			say(`{"event":"failed","kind":"internal","message":"KeyError: x","hint":""}`)
@@ -104,12 +109,28 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestSamples(t *testing.T) {
+	w, err := start(t, "samples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var got []trainer.Sample
+	_, err = w.Run(t.Context(), 1, filepath.Join(t.TempDir(), "job.json"), func(e trainer.Event) {
+		got = append(got, e.Answers...)
+	})
+	if want := []trainer.Sample{{Line: 7, Text: "print 1", Tokens: 3, Stopped: true}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v %+v", err, got)
+	}
+}
+
 func TestRunFails(t *testing.T) {
 	cases := []struct{ part, want string }{
 		{"dies", "the training worker died: exit status 139; its last words: Segmentation fault"},
 		{"garbage", `the training worker wrote something that is no event: "Traceback (most recent call last):"`},
 		{"hangs", "the training worker said nothing for 5s and was stopped"},
 		{"nan", "the loss is no finite number"},
+		{"memory", "the memory does not suffice"},
 		{"internal", "the training worker failed: KeyError: x"},
 	}
 	for _, c := range cases {
@@ -184,7 +205,9 @@ func TestJobsMatchTheWorker(t *testing.T) {
 		enc := json.NewEncoder(&in)
 		for _, job := range []any{
 			trainer.NewTrain(r, 1, paths), trainer.NewTrain(r, 2, paths),
+			trainer.NewInspect(r, 1, paths, nil), trainer.NewInspect(r, 2, paths, []int{1, 3}),
 			trainer.ImportBase{Protocol: 1, Kind: "import_base", Source: "s", Output: "o", ChatTemplate: "c", Dtype: "float32"},
+			trainer.Count{Protocol: 1, Kind: "count", BaseModel: "b", Texts: "t", Output: "o"},
 			trainer.Quantize{Protocol: 1, Kind: "quantize", Source: "s", Output: "o", Type: "q8_0"},
 			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c", Dtype: "float32"},
 		} {
@@ -245,7 +268,12 @@ func TestNewTrainUsesEverySetting(t *testing.T) {
 		"save_steps":             func(r *recipe.Recipe) { r.Stage2.SaveSteps = 9 },
 		"logging_steps":          func(r *recipe.Recipe) { r.Stage2.LoggingSteps = 9 },
 		"neftune_alpha":          func(r *recipe.Recipe) { r.Stage2.NEFTuneAlpha = 5 },
+		"zero_rows":              func(r *recipe.Recipe) { r.Stage2.ZeroRows = "drop" },
+		"sample_prompts":         func(r *recipe.Recipe) { r.Stage2.SamplePrompts = 9 },
+		"sample_every":           func(r *recipe.Recipe) { r.Stage2.SampleEvery = 9 },
+		"sample_tokens":          func(r *recipe.Recipe) { r.Stage2.SampleTokens = 9 },
 		"early_stopping":         func(r *recipe.Recipe) { r.Stage2.EarlyStopping = 9 },
+		"tracking":               func(r *recipe.Recipe) { r.Tracking = []string{"wandb"} },
 	}
 	for name, change := range changes {
 		if set(change) == plain {
@@ -257,6 +285,29 @@ func TestNewTrainUsesEverySetting(t *testing.T) {
 	}
 	if !slices.Contains([]string{"text"}, trainer.NewTrain(ptr(recipe.Defaults()), 1, trainer.Paths{}).Format) {
 		t.Error("stage 1 is not raw text")
+	}
+}
+
+// The verdicts go to the evaluations of their steps, once, and nowhere else.
+func TestAddCompile1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "training_log.jsonl")
+	log := `{"step": 0, "eval_loss": 6.5}` + "\n" + `{"step": 4, "loss": 6.1}` + "\n" + `{"step": 4, "eval_loss": 6.25, "eval_tokens": 7}` + "\n" + `{"step": 8, "eval_loss": 6}` + "\n"
+	if err := os.WriteFile(path, []byte(log), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := trainer.AddCompile1(path, map[int][2]int{0: {0, 4}, 4: {3, 4}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	want := strings.Replace(strings.Replace(log, "6.5}", `6.5, "compile_at_1": [0, 4]}`, 1), "7}", `7, "compile_at_1": [3, 4]}`, 1)
+	if err != nil || string(text) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, text, want)
+	}
+	entries, err := trainer.ReadLog(path)
+	if err != nil || !slices.Equal(entries[2].Compile1, []int{3, 4}) || *entries[2].EvalLoss != 6.25 || entries[1].Compile1 != nil {
+		t.Errorf("%v %+v", err, entries)
 	}
 }
 

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden file")
 func written(t *testing.T, rows string, examples int, once bool) string {
 	t.Helper()
 	o := audit.Options{
-		Tokens: func(text string) int { return len(strings.Fields(text)) }, MaxTokens: 60,
+		Tokens: func(_ int, text string) int { return len(strings.Fields(text)) }, MaxTokens: 60,
 		HeldOut: []audit.HeldOut{{Name: "odd/sum", Text: "What is the sum of all the odd numbers up to nineteen?"}},
 	}
 	r, err := audit.Audit(t.Context(), check.Embedded{}, strings.NewReader(rows), o)

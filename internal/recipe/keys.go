@@ -1,0 +1,219 @@
+package recipe
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bbjtune/internal/fault"
+)
+
+// Key describes one key of a recipe, for validation, documentation and editors.
+type Key struct {
+	// Path is the key with those above it, for example stage2.learning_rate.
+	Path string
+	// Meaning is for readers.
+	Meaning string
+	// Needed keys have no default.
+	Needed bool
+	// Words are the values that a text may have; empty means any.
+	Words []string
+	// Low and High bound a number; both 0 means that it has no bounds.
+	Low, High float64
+	// Default is the value of a recipe that leaves the key out.
+	Default any
+	// Type is the Go type that the key is read into.
+	Type reflect.Type
+}
+
+// stageKeys describe the keys of either stage.
+var stageKeys = []Key{
+	{Path: "enabled", Meaning: "false leaves the stage out"},
+	{Path: "epochs", Meaning: "passes over all rows", Low: 0.001, High: 100},
+	{Path: "learning_rate", Meaning: "how far a step moves the adapter", Low: 1e-8, High: 1},
+	{Path: "scheduler", Meaning: "how the rate falls", Words: []string{"linear", "cosine", "constant", "constant_with_warmup"}},
+	{Path: "warmup_ratio", Meaning: "share of the steps in which the rate rises", High: 0.99},
+	{Path: "weight_decay", Meaning: "pull of the adapter towards zero", High: 10},
+	{Path: "max_grad_norm", Meaning: "longest gradient; 0 does not cut", High: 1000},
+	{Path: "batch_size", Meaning: "rows, or packed sequences, a device and step", Low: 1, High: 4096},
+	{Path: "gradient_accumulation", Meaning: "steps added up before the weights move", Low: 1, High: 4096},
+	{Path: "max_length", Meaning: "longest row in tokens", Low: 16, High: 1 << 20},
+	{Path: "overlong", Meaning: "what happens to longer rows", Words: []string{"drop", "truncate"}},
+	{Path: "zero_rows", Meaning: "a row without a trained token: `refuse` stops before the training, `drop` leaves it out", Words: []string{"refuse", "drop"}},
+	{Path: "packing", Meaning: "`bfd` joins rows into full sequences and keeps them apart", Words: []string{"none", "bfd"}},
+	{Path: "loss", Meaning: "`full` trains on the prompt, too; stage 1 has no prompt and trains on all either way", Words: []string{"completion", "full"}},
+	{Path: "group_by_length", Meaning: "rows of like length in one batch"},
+	{Path: "eval_steps", Meaning: "optimizer steps between two validations", Low: 1, High: 1e9},
+	{Path: "save_steps", Meaning: "optimizer steps between two checkpoints", Low: 1, High: 1e9},
+	{Path: "logging_steps", Meaning: "optimizer steps between two lines of the loss log", Low: 1, High: 1e9},
+	{Path: "sample_prompts", Meaning: "validation prompts of stage 2 that the model answers while it trains, judged by the checker (compile@1)", High: 1000},
+	{Path: "sample_every", Meaning: "evaluations from one such sample to the next", Low: 1, High: 1e9},
+	{Path: "sample_tokens", Meaning: "tokens of the longest such answer", Low: 1, High: 32768},
+	{Path: "neftune_alpha", Meaning: "noise on embeddings (NEFTune, arXiv 2310.05914)", High: 1000},
+	{Path: "early_stopping", Meaning: "validations without a better loss before the stage ends; 0 never", High: 1e6},
+}
+
+// topKeys describe all others, in the order of the documentation.
+var topKeys = []Key{
+	{Path: "version", Meaning: "version of this format"},
+	{Path: "extends", Meaning: "the recipe to start from, a path relative to the folder of this one"},
+	{Path: "name", Meaning: "a plain word: it names the run folders; it is not inherited", Needed: true},
+	{Path: "description", Meaning: "for readers, and in the model card; it is not inherited"},
+	{Path: "seed", Meaning: "of everything that is random", High: 1<<31 - 1},
+	{Path: "base.model", Meaning: "a hub name (`owner/name`), a folder, a `.gguf` file, or `package:NAME`", Needed: true},
+	{Path: "base.kind", Meaning: "what the model is", Words: []string{"base", "instruct"}},
+	{Path: "base.instruct_because", Meaning: "why an Instruct model is tuned: it allows RC103"},
+	{Path: "data.examples", Meaning: "folders of Markdown examples"},
+	{Path: "data.rows", Meaning: "JSONL files with a ChatML row a line, for stage 2"},
+	{Path: "data.raw", Meaning: "folders of BBj source, for stage 1"},
+	{Path: "data.raw_extensions", Meaning: "file names that are BBj source"},
+	{Path: "data.corpus", Meaning: "folders that `corpus build` has made, for stage 1"},
+	{Path: "data.general", Meaning: "folders of source in other languages, for stage 1, against forgetting them"},
+	{Path: "data.general_extensions", Meaning: "file names that are such source"},
+	{Path: "data.general_share", Meaning: "what it makes up of stage 1, in characters", High: 0.9},
+	{Path: "data.fim.share", Meaning: "share of stage 1's BBj texts that are cut at two random characters and ask for the middle", High: 1},
+	{Path: "data.fim.prefix", Meaning: "the base model's own token before what stands above the gap"},
+	{Path: "data.fim.suffix", Meaning: "the one before what stands below it"},
+	{Path: "data.fim.middle", Meaning: "the one after which the gap is filled"},
+	{Path: "data.valid_share", Meaning: "share held out for validation", High: 0.5},
+	{Path: "data.phrasings", Meaning: "differently worded prompts an example", Low: 1, High: 5},
+	{Path: "data.system_prompts", Meaning: "varied over the rows made of examples; the first is used in evaluation and packaging"},
+	{Path: "data.hold_out", Meaning: "suites whose cases, and what resembles them, must not be trained on"},
+	{Path: "lora.r", Meaning: "rank of the adapter", Low: 1, High: 1024},
+	{Path: "lora.alpha", Meaning: "its scale", Low: 1, High: 4096},
+	{Path: "lora.dropout", Meaning: "share of its inputs that is left out at random", High: 0.9},
+	{Path: "lora.targets", Meaning: "`all-linear`, or a list of layer names"},
+	{Path: "lora.rslora", Meaning: "scale by the root of the rank (arXiv 2312.03732)"},
+	{Path: "lora.dora", Meaning: "train magnitude and direction apart (arXiv 2402.09353)"},
+	{Path: "lora.train_stop_tokens", Meaning: "makes the embedding of `<|im_end|>` trainable, for base models that never learned it"},
+	{Path: "quantization", Meaning: "`nf4`: the frozen weights in 4 bit (needs a GPU)", Words: []string{"none", "nf4"}},
+	{Path: "double_quant", Meaning: "quantizes the constants of the quantization, too"},
+	{Path: "precision", Meaning: "of the computation", Words: []string{"auto", "fp32", "bf16"}},
+	{Path: "optimizer", Meaning: "a name of transformers"},
+	{Path: "gradient_checkpointing", Meaning: "less memory, more time"},
+	{Path: "tracking", Meaning: "who hears of the losses while a training runs, one or a list: `tensorboard` writes files into the run folder, `wandb` and `mlflow` are services", Words: []string{"tensorboard", "wandb", "mlflow", "none"}},
+	{Path: "evaluate.suite", Meaning: "folder of the suite"},
+	{Path: "evaluate.few_shot", Meaning: "examples in the prompt of the control; 0 leaves it out", High: 16},
+	{Path: "evaluate.samples", Meaning: "answers a case", Low: 1, High: 100},
+	{Path: "evaluate.max_tokens", Meaning: "longest answer", Low: 16, High: 32768},
+	{Path: "evaluate.temperature", Meaning: "0 always takes the likeliest token", High: 2},
+	{Path: "evaluate.concurrency", Meaning: "questions at the same time", Low: 1, High: 256},
+	{Path: "evaluate.context", Meaning: "tokens of prompt and answer", Low: 256, High: 1 << 20},
+	{Path: "package.name", Meaning: "the model's name"},
+	{Path: "package.quantize", Meaning: "GGUF forms; the first is evaluated and served, `f16` is always made", Words: []string{"f16", "q8_0", "q4_0"}},
+	{Path: "package.num_ctx", Meaning: "context in the Modelfile", Low: 256, High: 1 << 20},
+	{Path: "graft.onto", Meaning: "planned, read and not carried out yet: the Instruct model of the same family that gets what was trained (arXiv 2505.12716)"},
+	{Path: "allow", Meaning: "findings of `recipe check` that are meant to be: a list of `{rule: CODE, because: why}`"},
+	{Path: "record.packages", Meaning: "what a training made elsewhere ran on: versions by package"},
+	{Path: "record.padding", Meaning: "how its rows were filled up", Words: []string{"", "dynamic", "full"}},
+	{Path: "record.tracking", Meaning: "where its losses were kept, or `none`"},
+	{Path: "record.evaluation", Meaning: "how it was judged"},
+	{Path: "record.artefacts", Meaning: "what was kept of it"},
+}
+
+// Keys lists every key of a recipe; those of the stages come last.
+func Keys() []Key {
+	list := slices.Clone(topKeys)
+	for _, stage := range []string{"stage1", "stage2"} {
+		for _, k := range stageKeys {
+			k.Path = stage + "." + k.Path
+			list = append(list, k)
+		}
+	}
+	defaults := Defaults()
+	for i, k := range list {
+		v := field(reflect.ValueOf(&defaults).Elem(), k.Path)
+		list[i].Type, list[i].Default = v.Type(), v.Interface()
+	}
+	return list
+}
+
+// Value returns the value that a recipe has for a key, nil if there is no such key.
+func (r *Recipe) Value(path string) any {
+	if v := field(reflect.ValueOf(r).Elem(), path); v.IsValid() {
+		return v.Interface()
+	}
+	return nil
+}
+
+// field finds what a key is read into.
+func field(v reflect.Value, path string) reflect.Value {
+	name, rest, deeper := strings.Cut(path, ".")
+	for i := range v.NumField() {
+		if tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ","); tag != name {
+			continue
+		}
+		if deeper {
+			return field(v.Field(i), rest)
+		}
+		return v.Field(i)
+	}
+	return reflect.Value{}
+}
+
+// valueError says which key has a value that it cannot have.
+type valueError struct {
+	key string
+	err error
+}
+
+func (e *valueError) Error() string { return e.err.Error() }
+func (e *valueError) Unwrap() error { return e.err }
+
+// wrong names a key, what is wrong with it, and what to do.
+func wrong(key, hint, format string, args ...any) error {
+	return &valueError{key, fault.Newf(hint, format, args...)}
+}
+
+// keyOf is the key that an error is about, or "".
+func keyOf(err error) string {
+	var e *valueError
+	if errors.As(err, &e) {
+		return e.key
+	}
+	return ""
+}
+
+// checkValues holds every value against the words and bounds of its key.
+func (r *Recipe) checkValues() error {
+	for _, k := range Keys() {
+		if err := k.check(reflect.ValueOf(r.Value(k.Path))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k Key) check(v reflect.Value) error {
+	switch {
+	case len(k.Words) > 0 && v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			if err := k.check(v.Index(i)); err != nil {
+				return err
+			}
+		}
+	case len(k.Words) > 0 && !slices.Contains(k.Words, v.String()):
+		words := slices.DeleteFunc(slices.Clone(k.Words), func(w string) bool { return w == "" })
+		return wrong(k.Path, "write one of "+strings.Join(words, ", "), "%s is %q", k.Path, v.String())
+	case k.Bounded():
+		// NaN is in no range.
+		if x := number(v); !(x >= k.Low && x <= k.High) {
+			return wrong(k.Path, "write a value from "+plain(k.Low)+" to "+plain(k.High), "%s is %s", k.Path, plain(x))
+		}
+	}
+	return nil
+}
+
+// Bounded reports whether the key is a number with bounds.
+func (k Key) Bounded() bool { return k.Low != 0 || k.High != 0 }
+
+func number(v reflect.Value) float64 {
+	if v.CanInt() {
+		return float64(v.Int())
+	}
+	return v.Float()
+}
+
+func plain(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
