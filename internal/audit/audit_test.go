@@ -118,6 +118,11 @@ func TestKindsOfOneRow(t *testing.T) {
 		{audit.NotJSON, said("a", filler), false},
 		{audit.NotJSON, `{"messages":[{"role":"user","content":"a","content":"b"},{"role":"assistant","content":"c"}]}`, true},
 		{audit.NotJSON, `{"messages":[{"role":"user","content":"a","cont\u0065nt" : "b"},{"role":"assistant","content":"c"}]}`, true},
+		{audit.NotJSON, said("a", filler+"#") + " ", false},
+		{audit.NotJSON, strings.Replace(said("a", filler+"#"), "#", `\ud800`, 1), true},
+		{audit.NotJSON, strings.Replace(said("a", filler+"#"), "#", `\uDC00 x`, 1), true},
+		{audit.NotJSON, strings.Replace(said("a", filler+"#"), "#", `\ud83d\ude00`, 1), false},
+		{audit.NotJSON, strings.Replace(said("a", filler+"#"), "#", `\\ud800 \u00e4`, 1), false},
 		{audit.NotJSON, `{"messages":[],"Messages":[{"role":"user","content":"a"},{"role":"assistant","content":"c"}]}`, true},
 		{audit.NotJSON, `{"id":7,"source":{"id":8,"content":"x"},"messages":[{"role":"user","content":"a \\","name":"content"},{"role":"assistant","content":"c: \"content\": {"}]}`, false},
 		{audit.Roles, `{"messages":[{"role":"bot","content":"x"}]}`, true},
@@ -141,6 +146,12 @@ func TestKindsOfOneRow(t *testing.T) {
 		{audit.Escapes, said("a", `one\\n\\ntwo`), true},
 		{audit.Escapes, said("a", bbj(`open (1)"data\names.dat"`)), false},
 		{audit.Escapes, said("a", filler+"\nIn Java one writes `\\n` for it."), false},
+		{audit.Escapes, said("a", "rem the name of a file\np=pos(\"\\\"=path$,-1)\nprint path$(p+1)"), false},
+		{audit.Escapes, said("a", "This strips it:\n\nwhile pos(\"\\\"=a$)\n  a$=a$(pos(\"\\\"=a$)+1)\nwend\ns! = s!.replaceAll(\"\\n\",\"\")"), false},
+		{audit.Escapes, said("a", "rem print the way\nprint \"a way\",\n:\"C\\\",x$"), false},
+		{audit.Escapes, said("a", `p=pos("\"=path$)`), false},
+		{audit.Escapes, said("a", "Look for the last one with `pos(\"\\\"=path$,-1)`, which is all."), false},
+		{audit.Escapes, said("a", "The program:\nprint \"a\"\\nprint \"b\""), true},
 		{audit.Escapes, said("a", `open the file C:\new\table.txt, please, and read it`), false},
 		{audit.Unfenced, said("a", "rem adds\nx=1\nx=x+1\nprint x"), true},
 		{audit.Unfenced, said("a", filler+"\nprint \"hello\"\nx=5\n"+filler), true},
@@ -201,6 +212,23 @@ func TestKindsOfOneRow(t *testing.T) {
 		}
 		if got := count(audited(t, test.line+"\n", o), test.kind) > 0; got != test.want {
 			t.Errorf("%s: %v, want %v: %s", test.kind.Name, got, test.want, test.line)
+		}
+	}
+}
+
+// What a row is instead of a row is said in words, not in those of Go.
+func TestWhatIsNoRowIsSaid(t *testing.T) {
+	for line, want := range map[string]string{
+		`[1]`:                                 "the line is an array, where an object is wanted",
+		`"x"`:                                 "the line is a string, where an object is wanted",
+		`{"messages":7}`:                      `"messages" is a number, where a list is wanted`,
+		`{"messages":[7]}`:                    `"messages" is a number, where an object is wanted`,
+		`{"messages":[{"content":[]}]}`:       `"messages.content" is an array, where text is wanted`,
+		`{"messages":[{"content":"\ud800"}]}`: `\ud800 is half a character`,
+		`{"messages":[`:                       "the object has no end",
+	} {
+		if _, _, got := audit.ParseRow([]byte(line)); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,6 +128,9 @@ func ParseRow(line []byte) (messages []chat.Message, kind Kind, problem string) 
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, NotJSON, "something follows the object"
 	}
+	if half := halfCharacter(line); half != "" {
+		return nil, NotJSON, half + " is half a character"
+	}
 	if key := repeatedKey(line); key != "" {
 		return nil, NotJSON, fmt.Sprintf("the key %q occurs twice in one object", key)
 	}
@@ -148,10 +153,49 @@ func jsonProblem(err error) string {
 	if errors.As(err, &syntaxError) {
 		return fmt.Sprintf("%v (character %d)", err, syntaxError.Offset)
 	}
+	var typeError *json.UnmarshalTypeError
+	if errors.As(err, &typeError) {
+		what, article := "the line", "a"
+		if typeError.Field != "" {
+			what = strconv.Quote(typeError.Field)
+		}
+		if strings.ContainsAny(typeError.Value[:1], "ao") {
+			article = "an"
+		}
+		return fmt.Sprintf("%s is %s %s, where %s is wanted", what, article, typeError.Value, wanted(typeError.Type))
+	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return "the object has no end"
 	}
 	return err.Error()
+}
+
+// wanted is what stands in a row in the place of a Go type.
+func wanted(t reflect.Type) string {
+	if t.Kind() == reflect.String {
+		return "text"
+	}
+	if t.Kind() == reflect.Slice {
+		return "a list"
+	}
+	return "an object"
+}
+
+// halves are the halves of characters that JSON spells by two numbers.
+var halves = regexp.MustCompile(`\\(?:[^u]|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
+
+// halfCharacter returns the first half of a character that stands alone in a line
+// that is JSON, or "": it says nothing, and reading puts another character there.
+func halfCharacter(line []byte) string {
+	if !bytes.Contains(line, []byte(`\ud`)) && !bytes.Contains(line, []byte(`\uD`)) {
+		return ""
+	}
+	for _, escape := range halves.FindAll(line, -1) {
+		if len(escape) == len(`\ud800`) && (escape[2] == 'd' || escape[2] == 'D') && escape[3] >= '8' {
+			return string(escape)
+		}
+	}
+	return ""
 }
 
 // repeatedKey returns a key that occurs twice in one object of a line that is

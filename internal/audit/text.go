@@ -124,7 +124,10 @@ func eachEscape(text string, replace func(string) string) string {
 		return text
 	}
 	if !strings.Contains(text, "\n") {
-		return outside(text, paths, replace)
+		if strings.Contains(text, "```") { // fences are no spans
+			return outside(text, paths, replace)
+		}
+		return outsideAll(text, meant(text), replace)
 	}
 	lines := strings.Split(text, "\n")
 	mark, lang := "", ""
@@ -138,12 +141,23 @@ func eachEscape(text string, replace func(string) string) string {
 		case m != nil && strings.HasPrefix(m[1], mark) && m[2] == "":
 			mark = ""
 		case mark == "":
-			lines[i] = outsideAll(line, []*regexp.Regexp{spans, paths}, replace)
+			lines[i] = outsideAll(line, meant(line), replace)
 		case lang == "" || lang == "bbj" || lang == "basic":
 			lines[i] = outsideAll(line, []*regexp.Regexp{strs, paths}, replace)
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// meant are the places of a line in no fence where a backslash is meant: in code the
+// strings, as of pos("\"=path$).
+func meant(line string) []*regexp.Regexp {
+	if strings.Contains(line, `\`) && strings.Contains(line, `"`) {
+		if code := strings.TrimSpace(line); strings.HasPrefix(code, ":") || ContinuesCode(code) {
+			return []*regexp.Regexp{strs, paths}
+		}
+	}
+	return []*regexp.Regexp{spans, paths}
 }
 
 // outsideAll replaces escapes where none of the patterns matches.

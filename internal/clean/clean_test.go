@@ -192,6 +192,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 		"two runs of code":         {filler + "\nx=1\n" + filler + "\ny=2", filler + "\nx=1\n" + filler + "\ny=2"},
 		"another fence":            {"~~~bbj\nx=1\n~~~\n" + filler + "\ny=2", "~~~bbj\nx=1\n~~~\n" + filler + "\ny=2"},
 		"a path in a string":       {filler + "\n```bbj\nopen (1)\"data\\names.dat\"\n```", filler + "\n```bbj\nopen (1)\"data\\names.dat\"\n```"},
+		"a backslash in a string":  {filler + "\np=pos(\"\\\"=a$,-1)\nprint a$(p+1)", filler + "\n```bbj\np=pos(\"\\\"=a$,-1)\nprint a$(p+1)\n```"},
 		"code in backquotes":       {filler + "\nIn Java it is `\\n` as ever.", filler + "\nIn Java it is `\\n` as ever."},
 		"another language":         {filler + "\n```java\nString a=\"a\\n\";\n```", filler + "\n```java\nString a=\"a\\n\";\n```"},
 		"an answer in one line":    {`Here is one:\n\n` + "```bbj" + `\nprint 1\n` + "```", "Here is one:\n\n```bbj\nprint 1\n```"},

@@ -112,12 +112,7 @@ func (p *pipeline) dataOptions() dataset.Options {
 func (p *pipeline) writeData(ctx context.Context, s *step, in dataset.Input, o dataset.Options, counts *dataCounts) error {
 	task := p.show.Start("data set")
 	defer task.Drop()
-	var size int64
-	for _, f := range in.Rows {
-		size += f.Size
-	}
-	// Row files are read three times: to judge them, and for either side of the split.
-	in.Progress = func(read int64) { task.Update(float64(read), 3*float64(size), "") }
+	in.Progress = func(read, all int64) { task.Update(float64(read), float64(all), "") }
 	set, err := dataset.Build(ctx, p.engine, in, o)
 	if err != nil {
 		return err
@@ -311,12 +306,14 @@ func (p *pipeline) readRaw(in *dataset.Input, list *[]dataset.Raw, sources map[s
 	if len(files) == 0 {
 		return fault.Newf("check the folder and data."+kind+"_extensions", "%s holds no source (%s)", dir, strings.Join(extensions, " "))
 	}
+	// The name decides the side: it must not depend on how the folder is written.
+	name := filepath.ToSlash(filepath.Clean(dir)) + "/"
 	for _, f := range files {
-		*list = append(*list, dataset.Raw{Path: dir + "/" + f.Path, Line: 1, Text: f.Text})
+		*list = append(*list, dataset.Raw{Path: name + f.Path, Line: 1, Text: f.Text})
 	}
 	for _, s := range skipped {
-		p.show.Say("  %s/%s left out: %s", dir, s.Path, s.Reason)
-		in.LeftOut = append(in.LeftOut, dataset.Removal{Source: dir + "/" + s.Path, Reason: s.Reason})
+		p.show.Say("  %s left out: %s", name+s.Path, s.Reason)
+		in.LeftOut = append(in.LeftOut, dataset.Removal{Source: name + s.Path, Reason: s.Reason})
 	}
 	sources[kind+" "+dir] = corpus.Hash(files)
 	return nil

@@ -22,6 +22,8 @@ type builder struct {
 	held   *near.Index
 	set    *Set
 	read   int64 // bytes of row files that were read so far
+	size   int64 // of the row files together
+	passes int64 // over them, as far as is known
 }
 
 func newBuilder(engine compile.Engine, in Input, o Options) *builder {
@@ -29,10 +31,15 @@ func newBuilder(engine compile.Engine, in Input, o Options) *builder {
 	for i, h := range in.HeldOut {
 		texts[i] = h.Text
 	}
-	return &builder{engine: engine, in: in, held: near.NewIndex(texts), set: &Set{
+	// Row files are read to judge them, for either side of the split, and to prove it.
+	b := &builder{engine: engine, in: in, held: near.NewIndex(texts), passes: 4, set: &Set{
 		Removed: slices.Clone(in.LeftOut), options: o, files: in.Rows,
 		proof: Proof{Version: 1, Threshold: near.Threshold, Seed: o.Seed, ValidShare: o.ValidShare},
 	}}
+	for _, f := range in.Rows {
+		b.size += f.Size
+	}
+	return b
 }
 
 func (b *builder) remove(source, reason string) {
@@ -140,7 +147,7 @@ func eachLine[T any](ctx context.Context, b *builder, file int, work func([]stre
 	f := b.in.Rows[file]
 	progress := func(read int64) {
 		if b.in.Progress != nil {
-			b.in.Progress(b.read + read)
+			b.in.Progress(b.read+read, b.passes*b.size)
 		}
 	}
 	err := stream.Lines(ctx, io.NewSectionReader(f.Data, 0, f.Size), progress, work, func(out T) error {

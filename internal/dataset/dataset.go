@@ -23,7 +23,7 @@ import (
 )
 
 // FormatVersion is raised when the same input would give other bytes.
-const FormatVersion = 4
+const FormatVersion = 5
 
 // Options say how the set is built.
 type Options struct {
@@ -67,9 +67,9 @@ type Input struct {
 	// LeftOut are files that were not even read, for the list of what is not in
 	// the set.
 	LeftOut []Removal
-	// Progress hears how many bytes of the row files are read so far, where every
-	// reading counts; nil if nobody listens.
-	Progress func(read int64)
+	// Progress hears how many bytes of the row files are read so far and how many
+	// there are to read, where every reading counts; nil if nobody listens.
+	Progress func(read, all int64)
 }
 
 // HeldOut is a text that must not be trained on.

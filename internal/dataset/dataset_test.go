@@ -131,6 +131,31 @@ func TestBuildIgnoresTheOrderOfSources(t *testing.T) {
 	}
 }
 
+// Programs of one form are all as close as the closest: which of the pairs the proof
+// shows depends on what they are, not on where they stood. The form is found in more
+// pairs than can be kept.
+func TestSourcesOfOneFormAreProvenInAnyOrder(t *testing.T) {
+	list := made(120)
+	form := ""
+	for i := range 30 {
+		form += fmt.Sprintf("print \"line %d of all\"\n", i)
+	}
+	for i := range list {
+		own := strings.ReplaceAll(string(list[i].Code[0].Code), "\n", "\nrem ")
+		list[i].Code = []markdown.Fence{{Lang: "bbj", Code: []byte(form + "rem " + own + "\n"), Line: 10}}
+	}
+	set := build(t, dataset.Input{Examples: list}, options)
+	leakFree(t, set)
+	if c := set.Proof.Closest; c == nil || c.Similarity < 0.5 || set.Proof.SetAside > 0 {
+		t.Errorf("%+v", set.Proof)
+	}
+	want := bytesOf(t, set)
+	slices.Reverse(list)
+	if got := bytesOf(t, build(t, dataset.Input{Examples: list}, options)); got != want {
+		t.Error("the order of the sources shows in the result")
+	}
+}
+
 func TestAddingSourcesMovesNone(t *testing.T) {
 	list := made(200)
 	before := sides(t, build(t, dataset.Input{Examples: list[:80]}, options))

@@ -2,36 +2,68 @@ package near
 
 import (
 	"cmp"
-	"math"
-	"slices"
 	"sync"
 )
 
-// Border finds the near-duplicates that stand on two sides of a split: it holds
-// the sets of one side, and is asked about those of the other one by one, so that
-// these need not be in memory. It is safe for concurrent use.
+// Ratio is a similarity as it was counted: of so many grams that two sets have
+// together, so many are in both.
+type Ratio struct{ Both, All int }
+
+// Float is the similarity as a number from 0 to 1.
+func (r Ratio) Float() float64 { return float64(r.Both) / float64(r.All) }
+
+// Compare orders ratios by how alike they say two sets are, without rounding.
+func (r Ratio) Compare(other Ratio) int {
+	return cmp.Compare(r.Both*other.All, other.Both*r.All)
+}
+
+// Limit is what the similarity of two sets must reach, or exceed.
+type Limit struct {
+	Ratio
+	Above bool // exceed
+}
+
+// AtThreshold is the limit of near-duplicates.
+var AtThreshold = Limit{Ratio: Ratio{7, 10}}
+
+// part is the least whole number that reaches so many parts of all.
+func (l Limit) part(n, parts, all int) int {
+	if l.Above {
+		return n*parts/all + 1
+	}
+	return (n*parts + all - 1) / all
+}
+
+// shared is how many grams two sets must have in common that have so many when
+// each is counted for itself.
+func (l Limit) shared(grams int) int { return l.part(grams, l.Both, l.Both+l.All) }
+
+// within is how many of a set's own grams must be in common, at least.
+func (l Limit) within(grams int) int { return l.part(grams, l.Both, l.All) }
+
+// Border holds the sets of one side of a split, and is asked for those that a set
+// of the other side resembles, so that the sets of that need not be in memory. It
+// is safe for concurrent use.
 type Border struct {
 	sets   []Set
 	often  *counts
-	starts []int32 // where the sets under a slot begin in under
-	under  []int32
-
-	mu      sync.Mutex
-	closest []Pair // pairs less alike than near-duplicates, the most alike ones
+	starts []uint32 // where the sets under a slot begin in under
+	under  []holder // of one slot in ascending order
+	free   sync.Pool
 }
 
-// Pair is two sets and how alike they are.
-type Pair struct {
-	Held, Other int
-	Similarity  float64
+// holder is a set that is held under a slot.
+type holder struct {
+	set  int32
+	rank int32 // how many grams of the set come before its first in the slot
 }
 
-// keptPairs is how many pairs below the threshold are remembered: more than one,
-// since either text of a pair may be set aside.
-const keptPairs = 256
-
-// leastAlike is the similarity below which no pair is looked for.
-const leastAlike = 0.3
+// search is the memory of one search, which is used again.
+type search struct {
+	sorter
+	met    []int32 // the last search, by its number, that met each set
+	number int32
+}
 
 // NewBorder returns the border whose one side is the sets; nil ones are like no
 // other.
@@ -41,103 +73,69 @@ func NewBorder(sets []Set) *Border {
 		all[i] = i
 	}
 	b := &Border{sets: sets, often: newCounts(sets, all)}
-	b.starts = make([]int32, len(b.often.slots)+1)
-	for slot, n := range b.often.slots {
-		b.starts[slot+1] = b.starts[slot] + int32(n)
-	}
-	b.under = make([]int32, b.starts[len(b.often.slots)])
-	fill := slices.Clone(b.starts)
-	for i, set := range sets {
-		for _, g := range set {
-			slot := b.often.slot(g)
-			b.under[fill[slot]] = int32(i)
-			fill[slot]++
+	b.free.New = func() any { return &search{sorter: sorter{often: b.often}, met: make([]int32, len(sets))} }
+	b.starts = make([]uint32, len(b.often.slots)+1)
+	s := sorter{often: b.often}
+	each := func(set Set, hold func(slot uint32, rank int)) {
+		last := -1
+		for rank, g := range s.rarest(set, len(set)) {
+			if slot := b.often.slot(g); int(slot) != last {
+				last = int(slot)
+				hold(slot, rank)
+			}
 		}
+	}
+	for _, set := range sets {
+		each(set, func(slot uint32, _ int) { b.starts[slot+1]++ })
+	}
+	for slot := range b.often.slots {
+		b.starts[slot+1] += b.starts[slot]
+	}
+	b.under = make([]holder, b.starts[len(b.often.slots)])
+	fill := make([]uint32, len(b.often.slots))
+	for i, set := range sets {
+		each(set, func(slot uint32, rank int) {
+			b.under[b.starts[slot]+fill[slot]] = holder{int32(i), int32(rank)}
+			fill[slot]++
+		})
 	}
 	return b
 }
 
-// Cross returns the sets of the border that are near-duplicates of the text, in
-// ascending order. Other is the number under which the text is remembered for
-// Closest.
-func (b *Border) Cross(other int, set Set) []int {
-	var crossing []int
-	limit := min(Threshold, b.limit())
-	n := len(set)
-	s := sorter{often: b.often}
-	met := map[int32]bool{}
+// Search calls found for the sets from an index on that are wanted and alike enough
+// to a set, until it returns false. Those that share a rarer gram come first, and
+// of those that share the same the last; each comes once, and none is missed.
+//
+// Two sets whose grams stand in the same order share at most what follows the first
+// gram that they share (Xiao et al., Efficient similarity joins for near duplicate
+// detection, 2008): most sets need not be compared to see that they differ too much.
+func (b *Border) Search(set Set, limit Limit, from int, wanted func(i int) bool, found func(i int, alike Ratio) bool) {
+	s := b.free.Get().(*search)
+	defer b.free.Put(s)
+	s.number++
+	n, least := len(set), limit.within(len(set))
+	left := len(b.sets) - from // that are not met
 	for p, g := range s.rarest(set, n) {
-		// What is met from here on shares at most the grams from here on.
-		if float64(n-p) < limit*float64(n)-slack {
-			break
+		if n-p < least || left == 0 {
+			return
 		}
 		slot := b.often.slot(g)
-		for _, i := range b.under[b.starts[slot]:b.starts[slot+1]] {
-			if met[i] {
+		list := b.under[b.starts[slot]:b.starts[slot+1]]
+		for k := len(list) - 1; k >= 0 && int(list[k].set) >= from; k-- {
+			h := list[k]
+			if s.met[h.set] == s.number {
 				continue
 			}
-			met[i] = true
-			switch alike := similarity(set, b.sets[i], limit); {
-			case alike >= Threshold:
-				crossing = append(crossing, int(i))
-			case alike >= limit:
-				limit = min(Threshold, b.remember(Pair{int(i), other, alike}))
+			s.met[h.set] = s.number
+			left--
+			other := b.sets[h.set]
+			need := limit.shared(n + len(other))
+			if min(n-p, len(other)-int(h.rank)) < need || !wanted(int(h.set)) {
+				continue
+			}
+			if both := common(set, other, need); both >= need && !found(int(h.set), Ratio{both, n + len(other) - both}) {
+				return
 			}
 		}
 	}
-	slices.Sort(crossing)
-	return crossing
-}
-
-// similarity is the Jaccard similarity of two sets, or 0 where it does not reach
-// the limit.
-func similarity(a, b Set, limit float64) float64 {
-	need := int(math.Ceil(limit/(1+limit)*float64(len(a)+len(b)) - slack))
-	if need > min(len(a), len(b)) {
-		return 0
-	}
-	both := common(a, b, need)
-	if both < need {
-		return 0
-	}
-	return resemblance(both, a, b)
-}
-
-// limit is the similarity below which a pair is not remembered.
-func (b *Border) limit() float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.least()
-}
-
-func (b *Border) least() float64 {
-	if len(b.closest) < keptPairs {
-		return leastAlike
-	}
-	return b.closest[keptPairs-1].Similarity
-}
-
-func (b *Border) remember(p Pair) float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at, _ := slices.BinarySearchFunc(b.closest, p, byAlikeness)
-	b.closest = slices.Insert(b.closest, at, p)
-	// Pairs as alike as the last one stay: which of them come first must not
-	// depend on the order in which they were found.
-	for len(b.closest) > keptPairs && b.closest[len(b.closest)-1].Similarity < b.closest[keptPairs-1].Similarity {
-		b.closest = b.closest[:len(b.closest)-1]
-	}
-	return b.least()
-}
-
-func byAlikeness(x, y Pair) int {
-	return cmp.Or(cmp.Compare(y.Similarity, x.Similarity), cmp.Compare(x.Held, y.Held), cmp.Compare(x.Other, y.Other))
-}
-
-// Closest returns pairs over the border that are not near-duplicates, the most
-// alike first, and the similarity above which no pair is missing among them.
-func (b *Border) Closest() (pairs []Pair, complete float64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.closest), b.least()
 }

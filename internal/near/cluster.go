@@ -125,32 +125,31 @@ func alike(sets []Set, chosen []int, wanted func(i, j int) bool, found func(i, j
 	held := newPostings(sets, order, often)
 	met := make([]int32, len(sets)) // the last set, plus one, that each was compared with
 	sorter := sorter{often: often}
-	for _, i := range order {
+	for before, i := range order {
 		set := sets[i]
 		rare := sorter.rarest(set, prefix(len(set), Threshold))
-		for _, g := range rare {
+		left := before // that are not met
+		for p, g := range rare {
+			if left == 0 {
+				break
+			}
 			for at := held.heads[often.slot(g)]; at != 0; at = held.entries[at].next {
-				j := int(held.entries[at].set)
+				entry := held.entries[at]
+				j := int(entry.set)
 				if met[j] == int32(i)+1 {
 					continue
 				}
 				met[j] = int32(i) + 1
-				if float64(len(sets[j])) >= Threshold*float64(len(set)) && wanted(i, j) && near(set, sets[j]) {
+				left--
+				// What they share comes after the first gram that they share.
+				most, need := min(len(set)-p, len(sets[j])-int(entry.rank)), AtThreshold.shared(len(set)+len(sets[j]))
+				if most >= need && wanted(i, j) && common(set, sets[j], need) >= need {
 					found(i, j)
 				}
 			}
 		}
-		for _, g := range rare[:min(len(rare), prefix(len(set), 2*Threshold/(1+Threshold)))] {
-			held.add(g, i)
-		}
+		held.add(rare[:min(len(rare), prefix(len(set), 2*Threshold/(1+Threshold)))], i)
 	}
-}
-
-// near reports whether two sets are near-duplicates.
-func near(a, b Set) bool {
-	need := int(math.Ceil(Threshold/(1+Threshold)*float64(len(a)+len(b)) - slack))
-	both := common(a, b, need)
-	return both >= need && resemblance(both, a, b) >= Threshold
 }
 
 // slack is more than the error of the arithmetic, and less than a gram.
@@ -191,7 +190,8 @@ type postings struct {
 	entries []posting // the first one is none
 }
 
-type posting struct{ next, set int32 }
+// posting is a set, with how many of its grams come before its first in the slot.
+type posting struct{ next, set, rank int32 }
 
 func newPostings(sets []Set, chosen []int, often *counts) *postings {
 	most := 1
@@ -201,14 +201,18 @@ func newPostings(sets []Set, chosen []int, often *counts) *postings {
 	return &postings{often, make([]int32, len(often.slots)), make([]posting, 1, most)}
 }
 
-// add holds a set under a gram that another may have.
-func (p *postings) add(gram uint32, set int) {
-	slot := p.often.slot(gram)
-	if p.often.slots[slot] < 2 {
-		return
+// add holds a set under those of its rarest grams that another may have.
+func (p *postings) add(rarest []uint32, set int) {
+	last := -1
+	for rank, gram := range rarest {
+		slot := p.often.slot(gram)
+		if p.often.slots[slot] < 2 || int(slot) == last {
+			continue
+		}
+		last = int(slot)
+		p.entries = append(p.entries, posting{p.heads[slot], int32(set), int32(rank)})
+		p.heads[slot] = int32(len(p.entries) - 1)
 	}
-	p.entries = append(p.entries, posting{p.heads[slot], int32(set)})
-	p.heads[slot] = int32(len(p.entries) - 1)
 }
 
 // sorter puts grams into the order of their rarity. Its memory is used again.

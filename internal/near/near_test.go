@@ -1,7 +1,6 @@
 package near
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -99,53 +98,86 @@ func TestIndexMissesNone(t *testing.T) {
 	}
 }
 
-// The pairs over a border, and the closest ones below the threshold, are those
-// that comparing all gives.
+// What a search finds is what comparing with all gives, from many goroutines, with
+// any limit and beginning.
 func TestBorderMissesNoPair(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
-	for round := range 10 {
-		sets := Sets(alikeTexts(600, random))
+	limits := []Limit{AtThreshold, {Ratio{7, 10}, true}, {Ratio{3, 10}, false}, {Ratio{1, 2}, false}, {Ratio{1, 2}, true}, {Ratio{1, 1}, false}}
+	for round := range 3 {
+		sets := append(Sets(alikeTexts(600, random)), nil)
 		held, others := sets[:200], sets[200:]
-		var want, below []Pair
-		for i, h := range held {
-			for j, o := range others {
-				switch s := Jaccard(h, o); {
-				case s >= Threshold:
-					want = append(want, Pair{i, j, 0})
-				case s >= leastAlike:
-					below = append(below, Pair{i, j, s})
-				}
-			}
-		}
+		held[7] = nil
 		b := NewBorder(held)
-		got := make([][]int, len(others))
 		var all sync.WaitGroup
-		for _, half := range [][2]int{{0, 200}, {200, 400}} {
+		for l, limit := range limits {
 			all.Go(func() {
-				for j := half[0]; j < half[1]; j++ {
-					got[j] = b.Cross(j, others[j])
+				met := 0
+				for j, other := range others {
+					from := 10 * (j % 3)
+					wanted := func(i int) bool { return i%5 != 0 }
+					var want, got []int
+					for i, h := range held {
+						s := Ratio{common(h, other, 0), len(h) + len(other) - common(h, other, 0)}
+						c := s.Compare(limit.Ratio)
+						if i >= from && wanted(i) && s.Both > 0 && (c > 0 || c == 0 && !limit.Above) {
+							want = append(want, i)
+						}
+					}
+					b.Search(other, limit, from, wanted, func(i int, alike Ratio) bool {
+						if alike.Float() != Jaccard(held[i], other) {
+							t.Errorf("round %d: %d and %d are %v alike", round, i, j, alike)
+						}
+						got = append(got, i)
+						return true
+					})
+					slices.Sort(got)
+					if met += len(got); !slices.Equal(got, want) {
+						t.Errorf("round %d, limit %d: text %d: %d, want %d", round, l, j, got, want)
+					}
+				}
+				if met == 0 {
+					t.Errorf("limit %d: nothing was found", l)
 				}
 			})
 		}
 		all.Wait()
-		var pairs []Pair
-		for j, list := range got {
-			for _, i := range list {
-				pairs = append(pairs, Pair{i, j, 0})
-			}
-		}
-		order := func(x, y Pair) int { return cmp.Or(x.Held-y.Held, x.Other-y.Other) }
-		slices.SortFunc(pairs, order)
-		if !slices.Equal(pairs, want) || len(want) == 0 {
-			t.Fatalf("round %d: %d pairs, want %d", round, len(pairs), len(want))
-		}
-		slices.SortFunc(below, byAlikeness)
-		closest, complete := b.Closest()
-		n := min(len(below), keptPairs)
-		if len(closest) < n || !slices.Equal(closest[:n], below[:n]) || complete > below[n-1].Similarity {
-			t.Fatalf("round %d: the closest pairs differ: %v, want %v", round, closest[:3], below[:3])
-		}
 	}
+}
+
+// Texts that share most of what they say, and yet too little, are not compared one
+// by one, but for some whose grams fall into one slot.
+func TestTextsOfOneFormAreNotCompared(t *testing.T) {
+	var texts []string
+	for i := range 400 {
+		var words []string
+		for w := range 80 {
+			if w >= 60 {
+				w += 100 * (i + 1)
+			}
+			words = append(words, fmt.Sprintf("w%d", w))
+		}
+		texts = append(texts, strings.Join(words, " "))
+	}
+	sets, asked := Sets(texts), 0
+	alike(sets, seq(len(sets)), func(int, int) bool { asked++; return true }, func(i, j int) { t.Errorf("%d and %d", i, j) })
+	border := NewBorder(sets[:200])
+	for _, set := range sets[200:] {
+		border.Search(set, Limit{Ratio: Ratio{6, 10}}, 0, func(int) bool { asked++; return true }, func(int, Ratio) bool { return true })
+	}
+	if s := Jaccard(sets[0], sets[1]); s < 0.5 || s > 0.6 {
+		t.Errorf("the texts are %v alike", s)
+	}
+	if all := 400*399/2 + 200*200; asked > all/20 {
+		t.Errorf("%d pairs of %d were compared", asked, all)
+	}
+}
+
+func seq(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
 }
 
 func TestPairsMissesNone(t *testing.T) {
