@@ -335,10 +335,7 @@ func (b *built) row(t *testing.T, l dataset.Lineage) string {
 // A set as large as people have one: rows that repeat questions, answers and each
 // other, added to later, in any order.
 func TestNothingCrossesTheBorder(t *testing.T) {
-	var rows []chat.Row
-	for _, r := range audittest.Generate(7)[:6000] {
-		rows = append(rows, r)
-	}
+	rows := audittest.Generate(7)[:6000]
 	random := rand.New(rand.NewPCG(2, 2))
 	for range 800 { // families of near-duplicates
 		r := rows[random.IntN(1000)]
