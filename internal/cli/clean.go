@@ -21,7 +21,7 @@ import (
 )
 
 // cleanVersion is raised when cleaning the same rows would give others.
-const cleanVersion = 4
+const cleanVersion = 5
 
 // cleanOptions are the flags of data clean.
 type cleanOptions struct {

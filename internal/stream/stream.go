@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 )
 
 // Line is one line of a file that is not blank.
@@ -98,8 +99,11 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 
 // Ordered works on what produce sends, on all cores, and hands each result to
 // take in the order in which it was sent, one after the other. Produce runs at the
-// same time as take and must end when send fails.
+// same time as take and must end when send fails. When Ordered returns no work is
+// under way any more; only produce may be, where a read from a pipe waits.
 func Ordered[In, Out any](ctx context.Context, produce func(send func(In) error) error, work func(In) (Out, error), take func(Out) error) error {
+	var working sync.WaitGroup
+	defer working.Wait()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	type job struct {
@@ -131,12 +135,20 @@ func Ordered[In, Out any](ctx context.Context, produce func(send func(In) error)
 		close(order)
 	}()
 	for range cores {
-		go func() {
-			for j := range todo {
-				j.out, j.err = work(j.in)
-				close(j.done)
+		working.Go(func() {
+			for {
+				select {
+				case j, ok := <-todo:
+					if !ok {
+						return
+					}
+					j.out, j.err = work(j.in)
+					close(j.done)
+				case <-ctx.Done():
+					return
+				}
 			}
-		}()
+		})
 	}
 	for {
 		select {

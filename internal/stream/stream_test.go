@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,33 @@ func TestErrorsEndIt(t *testing.T) {
 		return nil
 	}); !errors.Is(err, fail) || taken > 3000+256 {
 		t.Errorf("taking: %v after %d", err, taken)
+	}
+}
+
+// What work uses may be changed or closed as soon as the list has ended, be it by an
+// error.
+func TestNoWorkGoesOnAfterTheEnd(t *testing.T) {
+	fail := errors.New("no")
+	for range 50 {
+		var under atomic.Int32
+		err := stream.Ordered(context.Background(), func(send func(int) error) error {
+			for i := range 100 {
+				if err := send(i); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func(i int) (int, error) {
+			under.Add(1)
+			defer under.Add(-1)
+			if i > 0 {
+				time.Sleep(2 * time.Millisecond)
+			}
+			return i, nil
+		}, func(int) error { return fail })
+		if n := under.Load(); n > 0 || !errors.Is(err, fail) {
+			t.Fatalf("%d are under way, %v", n, err)
+		}
 	}
 }
 
