@@ -120,7 +120,7 @@ func (c *Card) front() front {
 		for _, e := range c.Evaluations {
 			m.Results = append(m.Results, result{
 				Task:    named{"text-generation", "writing BBj"},
-				Dataset: named{e.Suite.Name, fmt.Sprintf("%s version %d", e.Suite.Name, e.Suite.Version)},
+				Dataset: named{e.Suite.Name, e.Suite.String()},
 				Metrics: []metric{{"compile@1", "compile@1", e.Metrics.Compile.Rate}, {"task@1", "task@1", e.Metrics.Task.Rate}},
 			})
 		}
@@ -221,7 +221,7 @@ func (c *Card) scores(b *strings.Builder) {
 	}
 	b.WriteString("compile@1 is the share of answers whose program compiles at the first attempt: a floor, not correctness. task@1 asks that the program also shows what was asked for. Brackets hold 95 % intervals.\n")
 	for _, e := range c.Evaluations {
-		fmt.Fprintf(b, "\nOn %s version %d, judged by %s:\n\n| model | compile@1 | task@1 | date |\n| --- | --- | --- | --- |\n", text(e.Suite.Name), e.Suite.Version, text(e.Engine))
+		fmt.Fprintf(b, "\nOn %s, judged by %s:\n\n| model | compile@1 | task@1 | date |\n| --- | --- | --- | --- |\n", text(e.Suite.String()), text(e.Engine))
 		for _, m := range slices.Concat(e.Beside, []Evaluation{e}) {
 			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", text(m.Label), report.Percent(m.Metrics.Compile), report.Percent(m.Metrics.Task), m.Date.UTC().Format(time.DateOnly))
 		}

@@ -203,7 +203,7 @@ func (c compared) notes() []string {
 }
 
 func writeComparisonText(w io.Writer, baseline *eval.Result, c compared) error {
-	fmt.Fprintf(w, "%s against %s, suite %s version %d\n\n", progress.Printable(c.Model), progress.Printable(baseline.Model), progress.Printable(baseline.Suite.Name), baseline.Suite.Version)
+	fmt.Fprintf(w, "%s against %s, suite %s\n\n", progress.Printable(c.Model), progress.Printable(baseline.Model), progress.Printable(baseline.Suite.String()))
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, strings.Join(comparisonHead, "\t"))

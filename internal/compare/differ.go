@@ -38,11 +38,7 @@ func Differences(model, baseline *eval.Result) []Difference {
 func condition(r *eval.Result, what string) string {
 	switch what {
 	case "suite":
-		text := fmt.Sprintf("%s version %d, sha256 %.12s", r.Suite.Name, r.Suite.Version, r.Suite.Hash)
-		if r.Suite.Questions > 0 {
-			text += fmt.Sprintf(", a part of size %d", r.Suite.Questions)
-		}
-		return text
+		return fmt.Sprintf("%s, sha256 %.12s", r.Suite, r.Suite.Hash)
 	case "engine":
 		return r.Engine.Name + " " + r.Engine.Version
 	case "extractor":

@@ -57,6 +57,15 @@ type SuiteRef struct {
 	Questions int `json:"questions,omitempty"`
 }
 
+// String names the suite, its version and, where not all of it was asked, how much.
+func (s SuiteRef) String() string {
+	text := fmt.Sprintf("%s version %d", s.Name, s.Version)
+	if s.Questions > 0 {
+		text += fmt.Sprintf(" (%d of its questions)", s.Questions)
+	}
+	return text
+}
+
 // EngineRef says which compiler judged.
 type EngineRef struct {
 	Name    string `json:"name"`

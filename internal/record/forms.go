@@ -85,7 +85,7 @@ func (e *Effect) scoreTable() [][]string {
 	for _, s := range e.Scores {
 		rows = append(rows, []string{
 			string(s.Metric), report.Percent(s.A), report.Percent(s.B), report.Points(s.Paired), report.PValue(s.Paired.P), string(s.Verdict),
-			fmt.Sprintf("%s version %d, by %s %s", s.Suite.Name, s.Suite.Version, s.Engine.Name, s.Engine.Version),
+			fmt.Sprintf("%s, by %s %s", s.Suite, s.Engine.Name, s.Engine.Version),
 		})
 	}
 	return rows

@@ -78,7 +78,7 @@ func Show(e runs.Entry) (*Shown, error) {
 	}
 	s.Training.DataThere = r.Data != nil && store.dataFolder(r.Data) != ""
 	for _, v := range r.Evaluations {
-		s.Training.Evaluations = append(s.Training.Evaluations, ShownEvaluation{v.ID, v.Label, v.Manifest.Created, fmt.Sprintf("%s version %d", v.Suite.Name, v.Suite.Version), v.Engine, v.Metrics})
+		s.Training.Evaluations = append(s.Training.Evaluations, ShownEvaluation{v.ID, v.Label, v.Manifest.Created, v.Suite.String(), v.Engine, v.Metrics})
 	}
 	return s, nil
 }
