@@ -68,12 +68,13 @@ var layers = map[string][]string{
 	"internal/audit/page":      {"internal/audit", "internal/printable"},
 	"internal/clean":           {"bbj/compile", "internal/answer", "internal/audit", "internal/chat", "internal/fault", "internal/near", "internal/stream"},
 	"internal/llm":             {"internal/chat", "internal/fault"},
-	"internal/eval":            {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
+	"internal/llm/llmtest":     {"internal/chat", "internal/fault", "internal/llm"},
+	"internal/eval":            {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/fault", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
 	"internal/report":          {"bbj/diag", "internal/eval", "internal/fault", "internal/printable", "internal/stats", "internal/suite"},
 	"internal/pack":            {"internal/chat", "internal/fault"},
 	"internal/modelserver":     {"internal/fault", "internal/proc"},
 	"internal/pyenv":           {"internal/fault", "internal/proc", "internal/runs"},
-	"internal/trainer":         {"internal/chat", "internal/fault", "internal/proc", "internal/recipe", "internal/runs"},
+	"internal/trainer":         {"internal/chat", "internal/fault", "internal/llm", "internal/proc", "internal/recipe", "internal/runs"},
 	"worker":                   {"internal/runs"},
 }
 

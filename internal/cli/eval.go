@@ -1,31 +1,38 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"bbjtune/bbj/check"
 	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
-	"bbjtune/internal/llm"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
 )
 
-// evalFlags are the flags of eval for a model behind an endpoint.
+// evalFlags are the flags of eval for one model.
 type evalFlags struct {
-	suite, url, model, keyEnv, label, notes, system string
-	maxTokens, samples, concurrency, seed           int
-	temperature                                     float64
-	again                                           bool
-	format                                          string
+	provider, url, model, adapter, answers         string
+	suite, keyEnv, label, notes, system            string
+	promptForm, examples                           string
+	maxTokens, samples, concurrency, seed          int
+	fewShot, requestsPerMinute, retries            int
+	temperature, maxCost, pricePrompt, priceAnswer float64
+	timeout                                        time.Duration
+	again, retryErrors                             bool
+	format                                         string
 }
 
 func (a *app) evalCommand() *cobra.Command {
@@ -35,113 +42,133 @@ func (a *app) evalCommand() *cobra.Command {
 		Use:   "eval [RECIPE]",
 		Short: "put the held-out suite to models and score the answers",
 		Long: `Eval with a recipe evaluates its untuned model, the few-shot control and the
-tuned model; whatever is missing before that is made first. With --url it
-evaluates one model behind an OpenAI-compatible endpoint (Ollama, vLLM,
-llama.cpp, hosted). The key is read from the environment variable that
---key-env names. Answers are kept by the address and the model's name, and no
-question is put twice; --again asks anew, as is right when another model is
-served under the same name.`,
+tuned model; whatever is missing before that is made first. Without one it
+evaluates a single model:
+
+  --url URL --model NAME                 an OpenAI-compatible endpoint (Ollama,
+                                         vLLM, llama.cpp, hosted)
+  --provider openai --model NAME         OpenAI's API
+  --provider anthropic --model NAME      Anthropic's API
+  --provider worker --model DIR          a model folder, with --adapter or
+                                         without, in the training worker
+  --answers FILE --label NAME            answers that were recorded
+
+A key is read from the environment, or from a file .env here: OPENAI_API_KEY,
+ANTHROPIC_API_KEY, or what --key-env names. It is never written anywhere. An
+endpoint that --url names gets a key only with --key-env.
+
+Answers are kept, and no question is put twice to the same model in the same
+way, whatever the suite: run the same command again after an interruption.
+Ctrl-C lets the questions under way be answered, a second one does not. What
+fails for good is reported with its cause and counts as a wrong answer;
+--retry-errors asks these questions again, and --again all of them, as is right
+when another model is served under the same name.`,
 		Args: args(0, 1, "one recipe, or --url"),
 		RunE: func(cmd *cobra.Command, list []string) error {
-			switch {
-			case len(list) == 1 && f.url != "":
-				return fault.New("eval takes a recipe or --url, not both", "leave one of them out")
-			case len(list) == 1:
-				if err := onlyWithURL(cmd); err != nil {
+			if len(list) == 1 {
+				if err := onlyWithoutRecipe(cmd); err != nil {
 					return err
 				}
-				return a.evalRecipe(cmd.Context(), list[0], f.format)
-			case f.url == "" || f.model == "":
-				return fault.New("eval needs a recipe, or --url and --model", "for example: bbjtune eval recipes/demo-cpu.yaml")
+				return a.evalRecipe(cmd.Context(), list[0], f.retryErrors, f.format)
 			}
 			if err := f.validate(); err != nil {
 				return err
 			}
-			return a.evalEndpoint(cmd.Context(), f)
+			return a.evalModel(cmd.Context(), f)
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.url, "url", "", "base URL of an OpenAI-compatible endpoint, ending in /v1")
-	fl.StringVar(&f.model, "model", "", "name of the model there")
+	fl.StringVar(&f.provider, "provider", "", "openai, anthropic or worker (default: openai)")
+	fl.StringVar(&f.url, "url", "", "base URL of the endpoint; for an OpenAI-compatible one it ends in /v1")
+	fl.StringVar(&f.model, "model", "", "name of the model there, or its folder")
+	fl.StringVar(&f.adapter, "adapter", "", "folder of an adapter for --provider worker")
+	fl.StringVar(&f.answers, "answers", "", "JSONL file of recorded answers (suites/FORMAT.md)")
 	fl.StringVar(&f.keyEnv, "key-env", "", "environment variable that holds the key")
 	fl.StringVar(&f.label, "label", "", "name in reports (default: the model's)")
 	fl.StringVar(&f.notes, "notes", "", "what the report says beside it")
 	fl.StringVar(&f.suite, "suite", "suites/bbj-core", "suite to evaluate on")
 	fl.StringVar(&f.system, "system", d.Data.SystemPrompts[0], "system prompt")
+	fl.StringVar(&f.promptForm, "prompt-form", "auto", "chat, completion for a base model without a chat template, or auto: completion for a folder without one")
+	fl.IntVar(&f.fewShot, "few-shot", -1, "examples in the prompt (default: 4 in a completion prompt, else none)")
+	fl.StringVar(&f.examples, "examples", "training-data", "folder that they are taken from")
 	fl.IntVar(&f.maxTokens, "max-tokens", d.Evaluate.MaxTokens, "longest answer in tokens")
 	fl.IntVar(&f.samples, "samples", 1, "answers a case")
 	fl.IntVar(&f.concurrency, "concurrency", d.Evaluate.Concurrency, "questions at the same time")
 	fl.IntVar(&f.seed, "seed", d.Seed, "seed of the sampling")
 	fl.Float64Var(&f.temperature, "temperature", 0, "0 always takes the likeliest token")
+	fl.DurationVar(&f.timeout, "timeout", askTimeout, "longest wait for one answer")
+	fl.IntVar(&f.retries, "retries", askRetries, "tries after the first, where a request fails in passing")
+	fl.IntVar(&f.requestsPerMinute, "requests-per-minute", 0, "at most so many requests a minute (default: no limit)")
+	fl.Float64Var(&f.maxCost, "max-cost", 0, "US dollars that are not exceeded (default: no limit)")
+	fl.Float64Var(&f.pricePrompt, "price-prompt", 0, "US dollars for a million tokens of prompts (default: as listed)")
+	fl.Float64Var(&f.priceAnswer, "price-answer", 0, "US dollars for a million tokens of answers (default: as listed)")
 	fl.BoolVar(&f.again, "again", false, "forget the answers of an earlier run and ask anew")
+	fl.BoolVar(&f.retryErrors, "retry-errors", false, "ask again what an earlier run got no answer to")
 	outputFormat(c, &f.format, "text", "json")
 	return c
 }
 
-// onlyWithURL refuses the flags that a recipe has keys for.
-func onlyWithURL(cmd *cobra.Command) error {
-	for _, name := range []string{"model", "key-env", "label", "notes", "suite", "system", "max-tokens", "samples", "concurrency", "seed", "temperature", "again"} {
-		if cmd.Flags().Changed(name) {
-			return fault.Newf("set it in the recipe", "--%s goes with --url, not with a recipe", name)
+// onlyWithoutRecipe refuses the flags that a recipe has keys for.
+func onlyWithoutRecipe(cmd *cobra.Command) error {
+	var err error
+	cmd.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) {
+		switch fl.Name {
+		case "output-format", "retry-errors", "help":
+			return
 		}
-	}
-	return nil
+		if fl.Changed && err == nil {
+			err = fault.Newf("set it in the recipe, or leave the recipe out", "--%s goes with one model, not with a recipe", fl.Name)
+		}
+	})
+	return err
 }
 
 func (f evalFlags) validate() error {
+	switch {
+	case f.answers == "" && f.model == "":
+		return fault.New("eval needs a recipe, --model or --answers", "for example: bbjtune eval recipes/demo-cpu.yaml")
+	case f.answers != "" && (f.model != "" || f.url != "" || f.provider != ""):
+		return fault.New("--answers goes without --model, --url and --provider", "name what answered with --label")
+	case f.answers == "" && f.url == "" && f.provider == "":
+		return fault.New("eval does not know where the model is", "say it with --url, or with --provider openai, anthropic or worker")
+	case !slices.Contains([]string{"", "openai", "anthropic", "worker"}, f.provider):
+		return fault.Newf("write openai, anthropic or worker", "--provider is %q", f.provider)
+	case f.adapter != "" && f.provider != "worker":
+		return fault.New("--adapter goes with --provider worker", "merge it into the model for any other")
+	case !slices.Contains([]string{"auto", string(eval.Chat), string(eval.Completion)}, f.promptForm):
+		return fault.Newf("write auto, chat or completion", "--prompt-form is %q", f.promptForm)
+	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.concurrency > 1024 || f.temperature < 0:
+		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more (--concurrency at most 1024), --temperature 0 or more", "see bbjtune eval --help")
+	case f.timeout <= 0 || f.retries < 0 || f.requestsPerMinute < 0 || f.maxCost < 0 || f.pricePrompt < 0 || f.priceAnswer < 0:
+		return fault.New("--timeout must be above 0; --retries, --requests-per-minute, --max-cost and the prices 0 or more", "see bbjtune eval --help")
+	case f.samples > 1 && f.temperature == 0 && f.answers == "":
+		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
+	case f.url == "":
+		return nil
+	}
 	switch u, err := url.Parse(f.url); {
+	case f.provider == "worker":
+		return fault.New("--url goes with an endpoint, not with --provider worker", "leave one of them out")
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return fault.New("--url is no http address", "for example http://127.0.0.1:11434/v1")
 	case u.User != nil || u.RawQuery != "":
 		return fault.New("--url holds a user name, a password or a query, which would be written into the results", "put the key into an environment variable and name it with --key-env")
-	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.temperature < 0:
-		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more, --temperature 0 or more", "see bbjtune eval --help")
-	case f.samples > 1 && f.temperature == 0:
-		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
 	}
 	return nil
 }
 
-func (a *app) evalRecipe(ctx context.Context, path, format string) error {
+func (a *app) evalRecipe(ctx context.Context, path string, retryErrors bool, format string) error {
 	p, err := a.pipeline(path)
 	if err != nil {
 		return err
 	}
 	defer p.close()
+	p.retryErrors = retryErrors
 	_, results, steps, err := p.evaluateAll(ctx)
 	if err != nil {
 		return err
 	}
 	return a.printResults(results, steps, format)
-}
-
-func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
-	key := ""
-	if f.keyEnv != "" {
-		if key = a.Env(f.keyEnv); key == "" {
-			return fault.Newf("set it, or leave --key-env out for a server without keys", "the environment variable %s is not set", f.keyEnv)
-		}
-	}
-	label := f.label
-	if label == "" {
-		label = f.model
-	}
-	e, err := a.evaluation(slug(label), f.suite, check.Embedded{}, f.concurrency)
-	if err != nil {
-		return err
-	}
-	endpoint := strings.TrimSuffix(f.url, "/")
-	s, r, err := e.evaluate(ctx, subject{
-		label: label, slug: "endpoint", notes: f.notes, identity: endpoint + " " + f.model, again: f.again,
-		options: eval.Options{System: f.system, Samples: f.samples, MaxTokens: f.maxTokens, Temperature: f.temperature, Seed: f.seed},
-		connect: func(context.Context) (llm.Model, error) {
-			return llm.NewOpenAI(label, endpoint, f.model, key, askTimeout), nil
-		},
-	})
-	if err != nil {
-		return err
-	}
-	return a.printResults([]*eval.Result{r}, []step{s}, f.format)
 }
 
 // slug makes a folder name of a label.
@@ -155,23 +182,70 @@ func slug(label string) string {
 	return strings.Trim(clean[:min(len(clean), 40)], "-")
 }
 
+// printResults says how the models did. Questions without an answer are findings.
 func (a *app) printResults(results []*eval.Result, steps []step, format string) error {
+	failed := 0
+	for _, r := range results {
+		n, causes := unanswered(r)
+		failed += n
+		if n > 0 {
+			a.show.Say("! %s: %d of %d questions got no answer (%s); --retry-errors asks them again", progress.Printable(r.Model), n, len(r.Answers), causes)
+		}
+	}
 	if format == "json" {
 		type entry struct {
-			Folder  string       `json:"folder"`
-			Model   string       `json:"model"`
-			Metrics eval.Metrics `json:"metrics"`
+			Folder     string          `json:"folder"`
+			Model      string          `json:"model"`
+			PromptForm eval.PromptForm `json:"prompt_form"`
+			Metrics    eval.Metrics    `json:"metrics"`
+			Unanswered int             `json:"unanswered"`
+			Cost       float64         `json:"cost"`
 		}
 		var list []entry
 		for i, r := range results {
-			list = append(list, entry{steps[i].dir.Path, r.Model, r.Metrics})
+			n, _ := unanswered(r)
+			list = append(list, entry{steps[i].dir.Path, r.Model, cmp.Or(r.Options.PromptForm, eval.Chat), r.Metrics, n, cost(r)})
 		}
-		return writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list})
+		if err := writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list}); err != nil {
+			return err
+		}
+	} else {
+		for i, r := range results {
+			fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n  %s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), steps[i].dir.Path)
+			if c := cost(r); c > 0 {
+				fmt.Fprintf(a.Out, "  cost $%.4f\n", c)
+			}
+		}
 	}
-	for i, r := range results {
-		fmt.Fprintf(a.Out, "%s: compile@1 %s, task@1 %s\n  %s\n", progress.Printable(r.Model), report.Percent(r.Metrics.Compile), report.Percent(r.Metrics.Task), steps[i].dir.Path)
+	if failed > 0 {
+		return errFindings
 	}
 	return nil
+}
+
+// unanswered counts the questions without an answer, and says why in words.
+func unanswered(r *eval.Result) (int, string) {
+	n := 0
+	causes := map[string]int{}
+	for _, s := range r.Answers {
+		if s.Error != nil {
+			n++
+			causes[string(s.Error.Cause)]++
+		}
+	}
+	var list []string
+	for _, c := range slices.Sorted(maps.Keys(causes)) {
+		list = append(list, fmt.Sprintf("%s %d", c, causes[c]))
+	}
+	return n, strings.Join(list, ", ")
+}
+
+func cost(r *eval.Result) float64 {
+	sum := 0.0
+	for _, s := range r.Answers {
+		sum += s.Cost
+	}
+	return sum
 }
 
 // finished opens a complete folder of a kind by its path.

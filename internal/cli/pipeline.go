@@ -31,6 +31,8 @@ type pipeline struct {
 	*app
 	recipe *recipe.Recipe
 	engine compile.Engine
+	// retryErrors asks again what an evaluation got no answer to.
+	retryErrors bool
 
 	// What was made is remembered, so that a source that is edited during
 	// the hours of a run does not start it anew half-way.

@@ -59,6 +59,15 @@ type Event struct {
 	Tokens       int      `json:"tokens"`
 	TokensPerS   float64  `json:"tokens_per_s"`
 
+	// answer and text
+	Index        int     `json:"index"`
+	Text         string  `json:"text"`
+	Stopped      bool    `json:"stopped"`
+	PromptTokens int     `json:"prompt_tokens"`
+	Error        string  `json:"error"`
+	Bytes        int     `json:"bytes"`
+	NLL          float64 `json:"nll"`
+
 	// checkpoint
 	Path string `json:"path"`
 
