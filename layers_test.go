@@ -70,6 +70,7 @@ var layers = map[string][]string{
 	"internal/llm":             {"internal/chat", "internal/fault"},
 	"internal/llm/llmtest":     {"internal/chat", "internal/fault", "internal/llm"},
 	"internal/eval":            {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/fault", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
+	"internal/retention":       {"internal/fault"},
 	"internal/report":          {"bbj/diag", "internal/eval", "internal/fault", "internal/printable", "internal/stats", "internal/suite"},
 	"internal/pack":            {"internal/chat", "internal/fault"},
 	"internal/modelserver":     {"internal/fault", "internal/proc"},

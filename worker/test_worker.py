@@ -707,7 +707,8 @@ class GenerateTest(unittest.TestCase):
         job = self.common | {"kind": "generate", "prompts": prompts, "max_tokens": 12, "temperature": 0, "seed": 1}
         events: list[dict[str, Any]] = []
         generate.generate(
-            check_job(job | {"stop": ["<|im_end|>"]} | settings), lambda event, **fields: events.append({"event": event, **fields})
+            check_job(job | {"stop": ["<|im_end|>"]} | settings),
+            lambda event, **fields: events.append({"event": event, **fields}),
         )
         return sorted((e for e in events if e["event"] == "answer"), key=lambda e: e["index"])
 

@@ -19,6 +19,7 @@ import (
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
+	"bbjtune/internal/retention"
 	"bbjtune/internal/runs"
 )
 
@@ -31,6 +32,7 @@ type evalFlags struct {
 	fewShot, requestsPerMinute, retries            int
 	temperature, maxCost, pricePrompt, priceAnswer float64
 	timeout                                        time.Duration
+	retention, humanEval, allowExecution           bool
 	again, retryErrors                             bool
 	format                                         string
 }
@@ -62,14 +64,21 @@ way, whatever the suite: run the same command again after an interruption.
 Ctrl-C lets the questions under way be answered, a second one does not. What
 fails for good is reported with its cause and counts as a wrong answer;
 --retry-errors asks these questions again, and --again all of them, as is right
-when another model is served under the same name.`,
+when another model is served under the same name.
+
+What a tuned model has forgotten is measured with --retention: it predicts
+general code in other languages, beside its base model. A loss of more than 5 %
+is an alert.`,
 		Args: args(0, 1, "one recipe, or --url"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			if len(list) == 1 {
 				if err := onlyWithoutRecipe(cmd); err != nil {
 					return err
 				}
-				return a.evalRecipe(cmd.Context(), list[0], f.retryErrors, f.format)
+				if f.humanEval && !f.allowExecution {
+					return fault.New("--humaneval runs programs that a model wrote", "say --allow-code-execution, on a machine where that may be; --retention alone runs nothing")
+				}
+				return a.evalRecipe(cmd.Context(), list[0], f)
 			}
 			if err := f.validate(); err != nil {
 				return err
@@ -104,6 +113,9 @@ when another model is served under the same name.`,
 	fl.Float64Var(&f.priceAnswer, "price-answer", 0, "US dollars for a million tokens of answers (default: as listed)")
 	fl.BoolVar(&f.again, "again", false, "forget the answers of an earlier run and ask anew")
 	fl.BoolVar(&f.retryErrors, "retry-errors", false, "ask again what an earlier run got no answer to")
+	fl.BoolVar(&f.retention, "retention", false, "only measure what the recipe's model has forgotten: the perplexity of general code")
+	fl.BoolVar(&f.humanEval, "humaneval", false, "the same and HumanEval; needs --allow-code-execution")
+	fl.BoolVar(&f.allowExecution, "allow-code-execution", false, "programs that a model wrote may be run, isolated")
 	outputFormat(c, &f.format, "text", "json")
 	return c
 }
@@ -113,7 +125,7 @@ func onlyWithoutRecipe(cmd *cobra.Command) error {
 	var err error
 	cmd.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) {
 		switch fl.Name {
-		case "output-format", "retry-errors", "help":
+		case "output-format", "retry-errors", "retention", "humaneval", "allow-code-execution", "help":
 			return
 		}
 		if fl.Changed && err == nil {
@@ -125,6 +137,8 @@ func onlyWithoutRecipe(cmd *cobra.Command) error {
 
 func (f evalFlags) validate() error {
 	switch {
+	case f.retention || f.humanEval || f.allowExecution:
+		return fault.New("--retention, --humaneval and --allow-code-execution go with a recipe", "name one: both its models are measured")
 	case f.answers == "" && f.model == "":
 		return fault.New("eval needs a recipe, --model or --answers", "for example: bbjtune eval recipes/demo-cpu.yaml")
 	case f.answers != "" && (f.model != "" || f.url != "" || f.provider != ""):
@@ -157,18 +171,45 @@ func (f evalFlags) validate() error {
 	return nil
 }
 
-func (a *app) evalRecipe(ctx context.Context, path string, retryErrors bool, format string) error {
+// evalRecipe evaluates the models of a recipe, and what was forgotten where the
+// recipe says so or it is wished.
+func (a *app) evalRecipe(ctx context.Context, path string, f evalFlags) error {
 	p, err := a.pipeline(path)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	p.retryErrors = retryErrors
+	p.retryErrors = f.retryErrors
+	if f.retention || f.humanEval {
+		return p.evalRetention(ctx, f.humanEval, f.format)
+	}
 	_, results, steps, err := p.evaluateAll(ctx)
 	if err != nil {
 		return err
 	}
-	return a.printResults(results, steps, format)
+	if len(p.recipe.Evaluate.Retention.General) == 0 {
+		return a.printResults(results, steps, nil, f.format)
+	}
+	r, s, err := p.retention(ctx, false)
+	if err != nil {
+		return err
+	}
+	return a.printResults(results, steps, &forgotten{r, s}, f.format)
+}
+
+// evalRetention says what was forgotten, and nothing else.
+func (p *pipeline) evalRetention(ctx context.Context, humanEval bool, format string) error {
+	r, s, err := p.retention(ctx, humanEval)
+	if err != nil {
+		return err
+	}
+	return p.printResults(nil, nil, &forgotten{r, s}, format)
+}
+
+// forgotten is a measurement of what was forgotten, and its folder.
+type forgotten struct {
+	report *retention.Report
+	step   step
 }
 
 // slug makes a folder name of a label.
@@ -183,7 +224,7 @@ func slug(label string) string {
 }
 
 // printResults says how the models did. Questions without an answer are findings.
-func (a *app) printResults(results []*eval.Result, steps []step, format string) error {
+func (a *app) printResults(results []*eval.Result, steps []step, lost *forgotten, format string) error {
 	failed := 0
 	for _, r := range results {
 		n, causes := unanswered(r)
@@ -201,12 +242,16 @@ func (a *app) printResults(results []*eval.Result, steps []step, format string) 
 			Unanswered int             `json:"unanswered"`
 			Cost       float64         `json:"cost"`
 		}
-		var list []entry
+		list := []entry{}
 		for i, r := range results {
 			n, _ := unanswered(r)
 			list = append(list, entry{steps[i].dir.Path, r.Model, cmp.Or(r.Options.PromptForm, eval.Chat), r.Metrics, n, cost(r)})
 		}
-		if err := writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list}); err != nil {
+		out := map[string]any{"version": 1, "evaluations": list}
+		if lost != nil {
+			out["retention"] = lost.report
+		}
+		if err := writeJSON(a.Out, out); err != nil {
 			return err
 		}
 	} else {
@@ -217,7 +262,13 @@ func (a *app) printResults(results []*eval.Result, steps []step, format string) 
 			}
 		}
 	}
-	if failed > 0 {
+	if lost != nil && format != "json" {
+		a.printRetention(lost.report, lost.step)
+	}
+	if lost != nil {
+		a.alert(lost.report)
+	}
+	if failed > 0 || lost != nil && len(lost.report.Alerts()) > 0 {
 		return errFindings
 	}
 	return nil

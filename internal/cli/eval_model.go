@@ -48,7 +48,7 @@ func (a *app) evalModel(ctx context.Context, f evalFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.printResults([]*eval.Result{result}, []step{s}, f.format)
+	return a.printResults([]*eval.Result{result}, []step{s}, nil, f.format)
 }
 
 // provider says who is asked.
