@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -179,7 +180,9 @@ func (p *pipeline) humanEval(ctx context.Context, s step, name, base string, ada
 		answer, known := have[t.ID]
 		if !known {
 			reply, err := m.Ask(ctx, llm.Request{Case: t.ID, Prompt: t.Prompt, MaxTokens: humanEvalTokens, Stop: retention.Stop()})
-			if err != nil {
+			var f *llm.Failure
+			// A task that does not fit into the model is one that it does not solve.
+			if err != nil && !(errors.As(err, &f) && f.Cause == llm.BadRequest) {
 				return nil, 0, fmt.Errorf("%s: %w", t.ID, err)
 			}
 			answer = reply.Text
