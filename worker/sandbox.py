@@ -1,7 +1,8 @@
 """Runs one program that a model wrote, in this process, after giving away whatever it does not need.
 
-Reads {"program", "word", "cpu_seconds", "memory_bytes"} on stdin and writes ready on stdout before the program runs, and
-the word when it came to its end. Exits with 77, and runs nothing, where the process cannot be shut off. It stands alone: python -I -S.
+Reads {"program", "word", "cpu_seconds", "memory_bytes"} on stdin, writes ready on stdout before the program runs, and
+the word when the program came to its end. Exits with 77, and runs nothing, where the process cannot be shut off. It
+stands alone: python -I -S.
 """
 
 import ctypes

@@ -135,7 +135,6 @@ func (o *OpenAI) complete(ctx context.Context, r Request, left []string) (Reply,
 	return Reply{
 		Text: got.Choices[0].Text, Stopped: got.Choices[0].FinishReason == "stop",
 		PromptTokens: int(got.Usage.PromptTokens), Tokens: int(got.Usage.CompletionTokens),
-		//lint:ignore SA1019 other servers of this API still tell the fingerprint
 		Served: served(got.Model, got.SystemFingerprint),
 	}, nil
 }
