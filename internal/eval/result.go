@@ -10,6 +10,7 @@ import (
 
 	"bbjtune/bbj/diag"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/llm"
 	"bbjtune/internal/stats"
 	"bbjtune/internal/suite"
 )
@@ -39,6 +40,20 @@ type Result struct {
 	Missing  []Missing   `json:"missing"`
 	Cases    []Case      `json:"cases"`
 	Examples []ShotTitle `json:"shots,omitempty"`
+	// Unanswered counts the questions that got no answer, by cause. They count as
+	// wrong answers.
+	Unanswered map[llm.Cause]int `json:"unanswered,omitempty"`
+	// Cost is what the answers cost, in US dollars.
+	Cost float64 `json:"cost,omitempty"`
+}
+
+// Failed is how many questions got no answer.
+func (r *Result) Failed() int {
+	n := 0
+	for _, of := range r.Unanswered {
+		n += of
+	}
+	return n
 }
 
 // ShotTitle names an example that stands in the prompt of a few-shot run.
