@@ -50,8 +50,8 @@ type Result struct {
 // Failed is how many questions got no answer.
 func (r *Result) Failed() int {
 	n := 0
-	for _, of := range r.Unanswered {
-		n += of
+	for _, c := range r.Cases {
+		n += c.Unanswered
 	}
 	return n
 }
@@ -110,6 +110,9 @@ type Case struct {
 	NoCode    int `json:"no_code"`
 	Unstopped int `json:"unstopped"`
 	Tokens    int `json:"tokens"`
+	// Unanswered counts the samples for which there is no answer: they do none of
+	// these.
+	Unanswered int `json:"unanswered,omitempty"`
 }
 
 // Metrics are the scores of a set of cases. compile@1 and clean@1 count the
@@ -209,7 +212,7 @@ func ParseResult(name string, text []byte) (*Result, error) {
 
 // holds reports whether the counts are those of so many answers.
 func (c Case) holds(samples int) bool {
-	for _, n := range []int{c.Compiles, c.Clean, c.Task, c.NoCode, c.Unstopped} {
+	for _, n := range []int{c.Compiles, c.Clean, c.Task, c.NoCode, c.Unstopped, c.Unanswered} {
 		if n < 0 || n > c.Samples {
 			return false
 		}

@@ -49,6 +49,7 @@ func (t *tally) add(c *suite.Case, a Answer) {
 	x.NoCode += one(x.Program && !a.Score.HasCode && a.Error == nil)
 	x.Unstopped += one(!a.Stopped && a.Error == nil)
 	x.Tokens += a.Tokens
+	x.Unanswered += one(a.Error != nil)
 	t.answers[c.Topic] += one(!x.Fact)
 	t.programs[c.Topic] += one(x.Program)
 	t.cost += a.Cost
