@@ -46,7 +46,7 @@ var decisions = []struct {
 	{"hyperparameters with reasons", "training.md", "Hyperparameters, and the reasons", []string{
 		`5e-5 in stage 1, 2e-4 in stage 2`, `r 32 to 64, alpha = 2r`, `all linear layers`, `NF4`, `32 to 64`, `2048 to 4096`, `3 to 5`}},
 	{"validation, early stopping, resume", "training.md", "While it runs", []string{`validation loss`, `early_stopping`, `killed at any time`}},
-	{"forgetting is watched", "training.md", "Forgetting", []string{`more than 5 %`, `planned`}},
+	{"forgetting is watched", "training.md", "Forgetting", []string{`more than 5 %`, `--retention`}},
 	{"a test set of 50 to 100 and more", "evaluation.md", "The test set", []string{`Held out`, `At least 50, better 100`, `160 or more`, `generation`, `type`, `difficulty`, `factual tier`, `CHR\$\(65\)`}},
 	{"compile@1 is a floor", "evaluation.md", "What passes", []string{`compile@1`, `floor and not correctness`, `compile@k`, `Wilson`, `McNemar`, `0\.080 unpaired and 0\.008 paired`}},
 	{"three baselines by name", "evaluation.md", "Baselines", []string{`Qwen2\.5-Coder-14B-Base, untouched`, `Claude API`, `Claude with retrieval`, `bbjllm's 32B output`, `recorded answers`}},

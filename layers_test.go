@@ -77,10 +77,12 @@ var layers = map[string][]string{
 	"internal/record":          {"internal/compare", "internal/dataset", "internal/eval", "internal/fault", "internal/nearest", "internal/progress", "internal/recipe", "internal/report", "internal/runs", "internal/stats"},
 	"internal/card":            {"internal/eval", "internal/recipe", "internal/report"},
 	"internal/tensorboard":     {},
+	"internal/llm/llmtest":     {"internal/chat", "internal/fault", "internal/llm"},
+	"internal/retention":       {"internal/fault"},
 	"internal/pack":            {"internal/chat", "internal/fault"},
 	"internal/modelserver":     {"internal/fault", "internal/proc"},
 	"internal/pyenv":           {"internal/fault", "internal/proc", "internal/runs"},
-	"internal/trainer":         {"internal/chat", "internal/fault", "internal/proc", "internal/recipe", "internal/runs"},
+	"internal/trainer":         {"internal/chat", "internal/fault", "internal/llm", "internal/proc", "internal/recipe", "internal/runs"},
 	"worker":                   {"internal/runs"},
 }
 

@@ -83,6 +83,15 @@ def services(value: Any) -> str:
     return "" if ok else "a list of wandb and mlflow"
 
 
+def prompts(value: Any) -> str:
+    def fine(each: Any) -> bool:
+        return isinstance(each, dict) and (
+            isinstance(each.get("prompt"), str) or isinstance(each.get("messages"), list)
+        )
+
+    return "" if isinstance(value, list) and value and all(map(fine, value)) else "a list of prompts or messages"
+
+
 DTYPE = one_of("float32", "bfloat16", "float16")
 
 LORA: dict[str, Check] = {
@@ -132,6 +141,25 @@ KINDS: dict[str, dict[str, Check]] = {
     "merge": {"base_model": text, "adapter": text, "output": text},
     "count": {"base_model": text, "texts": text, "output": text},
     "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
+    "generate": {
+        "base_model": text,
+        "adapter": optional(text),
+        "prompts": prompts,
+        "max_tokens": whole(1),
+        "temperature": number(0),
+        "seed": whole(0),
+        "stop": names,
+        "precision": one_of("auto", "fp32", "bf16"),
+        "device": one_of("auto", "cpu", "cuda", "mps"),
+    },
+    "perplexity": {
+        "base_model": text,
+        "adapter": optional(text),
+        "texts": text,
+        "max_length": whole(2),
+        "precision": one_of("auto", "fp32", "bf16"),
+        "device": one_of("auto", "cpu", "cuda", "mps"),
+    },
     "inspect": ROWS,
     "train": ROWS
     | {
@@ -168,6 +196,8 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
     "import_base": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "merge": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "quantize": {},
+    "generate": {"threads": (whole(0), 0)},
+    "perplexity": {"threads": (whole(0), 0)},
     "count": {},
     "inspect": MORE_ROWS | {"lines": (lines, [])},
     "train": MORE_ROWS

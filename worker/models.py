@@ -117,13 +117,14 @@ def load_tokenizer(
 
 
 def count(job: dict[str, Any]) -> dict[str, Any]:
-    """Writes the number of tokens of every text, a JSON string a line, for tokenizers that the program does not know."""
+    """Writes how many tokens every text has, a JSON string a line, for tokenizers that the program does not know."""
     tokenizer = load_tokenizer(job["base_model"])
     tokens = texts = 0
-    with open(job["texts"], encoding="utf-8") as source, open(job["output"], "w", encoding="utf-8") as output:
-        while lines := list(islice(source, 256)):
+    source, output = Path(job["texts"]), Path(job["output"])
+    with source.open(encoding="utf-8") as rows, output.open("w", encoding="utf-8") as counts:
+        while lines := list(islice(rows, 256)):
             batch = tokenizer([json.loads(line) for line in lines], add_special_tokens=False)["input_ids"]
-            output.writelines(f"{len(ids)}\n" for ids in batch)
+            counts.writelines(f"{len(ids)}\n" for ids in batch)
             texts, tokens = texts + len(batch), tokens + sum(map(len, batch))
     return {"texts": texts, "tokens": tokens}
 

@@ -23,6 +23,7 @@ import torch  # noqa: E402
 from gguf import GGUFReader, GGUFWriter, quants  # noqa: E402
 from peft import PeftModel  # noqa: E402
 
+import generate  # noqa: E402
 import masks  # noqa: E402
 import models  # noqa: E402
 import train  # noqa: E402
@@ -976,6 +977,102 @@ class Process(unittest.TestCase):
         worker.close()
         self.assertEqual(worker.process.returncode, 0)
         self.assertLess(time.monotonic() - began, 5)
+
+
+class GenerateTest(unittest.TestCase):
+    """Answers and likelihoods against transformers' own, one at a time."""
+
+    temporary: tempfile.TemporaryDirectory[str]
+    folder: Path
+    common: dict[str, Any]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.temporary = tempfile.TemporaryDirectory(prefix="generate-test-")
+        cls.folder = Path(cls.temporary.name) / "tiny"
+        make_tiny(cls.folder)
+        cls.common = {
+            "protocol": 1,
+            "base_model": str(cls.folder),
+            "adapter": None,
+            "precision": "fp32",
+            "device": "cpu",
+        }
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        generate.kept.clear()
+        cls.temporary.cleanup()
+
+    def answers(self, prompts: list[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:
+        job = self.common | {"kind": "generate", "prompts": prompts, "max_tokens": 12, "temperature": 0, "seed": 1}
+        events: list[dict[str, Any]] = []
+        generate.generate(
+            check_job(job | {"stop": ["<|im_end|>"]} | settings),
+            lambda event, **fields: events.append({"event": event, **fields}),
+        )
+        return sorted((e for e in events if e["event"] == "answer"), key=lambda e: e["index"])
+
+    def test_a_batch_answers_like_single_questions(self) -> None:
+        prompts: list[dict[str, Any]] = [{"messages": chat(n)[:2]} for n in range(3)] + [{"prompt": "for i = 1 to"}]
+        together = self.answers(prompts)
+        for index, prompt in enumerate(prompts):
+            alone = self.answers([prompt])[0]
+            self.assertEqual(together[index]["text"], alone["text"])
+            self.assertEqual(together[index]["prompt_tokens"], alone["prompt_tokens"])
+            self.assertEqual(together[index]["tokens"], alone["tokens"])
+
+    def test_greedy_takes_the_likeliest_token(self) -> None:
+        model, tokenizer, _ = generate.load(check_job(self.perplexity("x")), lambda *_, **__: None)
+        ids = tokenizer("print total", add_special_tokens=False)["input_ids"]
+        found: list[int] = []
+        with torch.inference_mode():
+            for _ in range(12):
+                found.append(int(model(input_ids=torch.tensor([ids + found])).logits[0, -1].argmax()))
+        answer = self.answers([{"prompt": "print total"}], stop=[])[0]
+        ends = [place for place, token in enumerate(found) if token == tokenizer.eos_token_id]
+        self.assertEqual(answer["text"], tokenizer.decode(found[: ends[0] if ends else 12], skip_special_tokens=True))
+
+    def test_stop_texts_end_an_answer(self) -> None:
+        whole = self.answers([{"prompt": "print total"}])[0]["text"]
+        stop = whole[len(whole) // 2 : len(whole) // 2 + 2]
+        cut = self.answers([{"prompt": "print total"}], stop=[stop])[0]
+        self.assertEqual((cut["text"], cut["stopped"]), (whole[: whole.index(stop)], True))
+
+    def test_a_seed_repeats_what_is_drawn(self) -> None:
+        draw = [self.answers([{"prompt": "open"}], temperature=2.0, seed=seed)[0]["text"] for seed in (1, 1, 2)]
+        self.assertEqual(draw[0], draw[1])
+        self.assertNotEqual(draw[0], draw[2])
+
+    def test_a_prompt_that_is_too_long_fails_alone(self) -> None:
+        long, short = self.answers([{"prompt": "print " * 2000}, {"prompt": "print"}])
+        self.assertIn("the model has room for 1012", long["error"])
+        self.assertNotIn("error", short)
+
+    def perplexity(self, texts: str, **settings: Any) -> dict[str, Any]:
+        return self.common | {"kind": "perplexity", "texts": texts, "max_length": 512} | settings
+
+    def test_the_loss_of_pieces_is_that_of_the_whole(self) -> None:
+        rows = [{"text": sentence(n, 60)} for n in range(3)]
+        path = write_jsonl(Path(self.temporary.name) / "texts.jsonl", rows)
+        model, tokenizer, _ = generate.load(check_job(self.perplexity(path)), lambda *_, **__: None)
+        expected = 0.0
+        for row in rows:
+            ids = torch.tensor([tokenizer(row["text"], add_special_tokens=False)["input_ids"]])
+            with torch.inference_mode():
+                expected += model(input_ids=ids, labels=ids).loss.item() * (ids.shape[1] - 1)
+        whole = generate.perplexity(check_job(self.perplexity(path)), lambda *_, **__: None)
+        self.assertAlmostEqual(whole["nll"], expected, places=2)
+        self.assertEqual((whole["texts"], whole["bytes"]), (3, sum(len(row["text"]) for row in rows)))
+        pieces = generate.perplexity(check_job(self.perplexity(path, max_length=20)), lambda *_, **__: None)
+        self.assertEqual(pieces["tokens"], whole["tokens"])
+        # A random model hardly looks back, so that what a piece forgets changes little.
+        self.assertAlmostEqual(pieces["nll"] / whole["nll"], 1, places=1)
+
+    def test_nothing_to_measure_is_refused(self) -> None:
+        path = write_jsonl(Path(self.temporary.name) / "empty.jsonl", [{"text": ""}])
+        with self.assertRaises(BadInput):
+            generate.perplexity(check_job(self.perplexity(path)), lambda *_, **__: None)
 
 
 if __name__ == "__main__":

@@ -121,6 +121,10 @@ def run(request: str, protocol: Protocol) -> None:
             from quantize import quantize
 
             result = quantize(job)
+        elif job["kind"] in ("generate", "perplexity"):
+            import generate
+
+            result = getattr(generate, job["kind"])(job, protocol.emit)
         else:
             import models
 

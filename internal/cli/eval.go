@@ -1,30 +1,39 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"bbjtune/bbj/check"
 	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
-	"bbjtune/internal/llm"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
+	"bbjtune/internal/retention"
 )
 
-// evalFlags are the flags of eval for a model behind an endpoint.
+// evalFlags are the flags of eval for one model.
 type evalFlags struct {
-	suite, url, model, keyEnv, label, notes, system string
-	maxTokens, samples, concurrency, seed, cases    int
-	temperature                                     float64
-	again                                           bool
-	format                                          string
-	gates                                           gates
+	provider, url, model, adapter, answers         string
+	suite, keyEnv, label, notes, system            string
+	promptForm, examples                           string
+	maxTokens, samples, concurrency, seed, cases   int
+	fewShot, requestsPerMinute, retries            int
+	temperature, maxCost, pricePrompt, priceAnswer float64
+	timeout                                        time.Duration
+	retention, humanEval, allowExecution           bool
+	again, retryErrors                             bool
+	format                                         string
+	gates                                          gates
 }
 
 func (a *app) evalCommand() *cobra.Command {
@@ -34,120 +43,183 @@ func (a *app) evalCommand() *cobra.Command {
 		Use:   "eval [RECIPE]",
 		Short: "put the held-out suite to models and score the answers",
 		Long: `Eval with a recipe evaluates its untuned model, the few-shot control and the
-tuned model; whatever is missing before that is made first. With --url it
-evaluates one model behind an OpenAI-compatible endpoint (Ollama, vLLM,
-llama.cpp, hosted). The key is read from the environment variable that
---key-env names. Answers are kept by the address and the model's name, and no
-question is put twice; --again asks anew, as is right when another model is
-served under the same name.
+tuned model; whatever is missing before that is made first. Without one it
+evaluates a single model:
 
-The gates are held against the model behind --url, or the recipe's tuned model.`,
-		Args: args(0, 1, "one recipe, or --url"),
+  --url URL --model NAME                 an OpenAI-compatible endpoint (Ollama,
+                                         vLLM, llama.cpp, hosted)
+  --provider openai --model NAME         OpenAI's API
+  --provider anthropic --model NAME      Anthropic's API
+  --provider worker --model DIR          a model folder, with --adapter or
+                                         without, in the training worker
+  --answers FILE --label NAME            answers that were recorded
+
+A key is read from the environment, or from a file .env here: OPENAI_API_KEY,
+ANTHROPIC_API_KEY, or what --key-env names. It is never written anywhere. An
+endpoint that --url names gets a key only with --key-env.
+
+Answers are kept, and no question is put twice to the same model in the same
+way, whatever the suite: run the same command again after an interruption.
+Ctrl-C lets the questions under way be answered, a second one does not. What
+fails for good is reported with its cause and counts as a wrong answer;
+--retry-errors asks these questions again, and --again all of them, as is right
+when another model is served under the same name.
+
+What a tuned model has forgotten is measured with --retention: it predicts
+general code in other languages, beside its base model. A loss of more than 5 %
+is an alert.
+
+The gates are held against the one model, or the recipe's tuned model. A question
+without an answer, an alert and a gate that fails each make the exit status 1.`,
+		Args: args(0, 1, "one recipe, or none"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			if err := f.gates.parse(); err != nil {
 				return err
 			}
-			switch {
-			case len(list) == 1 && f.url != "":
-				return fault.New("eval takes a recipe or --url, not both", "leave one of them out")
-			case len(list) == 1:
-				if err := onlyWithURL(cmd); err != nil {
+			if len(list) == 1 {
+				if err := onlyWithoutRecipe(cmd); err != nil {
 					return err
 				}
+				if f.humanEval && !f.allowExecution {
+					return fault.New("--humaneval runs programs that a model wrote", "say --allow-code-execution, on a machine where that may be; --retention alone runs nothing")
+				}
+				if (f.retention || f.humanEval) && f.gates.any() {
+					return fault.New("--retention and --humaneval evaluate nothing that --fail-under and --fail-if-worse-than could be held against", "leave one of them out; with evaluate.retention.general in the recipe, an evaluation measures both")
+				}
 				return a.evalRecipe(cmd.Context(), list[0], f)
-			case f.url == "" || f.model == "":
-				return fault.New("eval needs a recipe, or --url and --model", "for example: bbjtune eval recipes/demo-cpu.yaml")
 			}
 			if err := f.validate(); err != nil {
 				return err
 			}
-			return a.evalEndpoint(cmd.Context(), f)
+			return a.evalModel(cmd.Context(), f)
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.url, "url", "", "base URL of an OpenAI-compatible endpoint, ending in /v1")
-	fl.StringVar(&f.model, "model", "", "name of the model there")
+	fl.StringVar(&f.provider, "provider", "", "openai, anthropic or worker (default: openai)")
+	fl.StringVar(&f.url, "url", "", "base URL of the endpoint; for an OpenAI-compatible one it ends in /v1")
+	fl.StringVar(&f.model, "model", "", "name of the model there, or its folder")
+	fl.StringVar(&f.adapter, "adapter", "", "folder of an adapter for --provider worker")
+	fl.StringVar(&f.answers, "answers", "", "JSONL file of recorded answers (suites/FORMAT.md)")
 	fl.StringVar(&f.keyEnv, "key-env", "", "environment variable that holds the key")
 	fl.StringVar(&f.label, "label", "", "name in reports (default: the model's)")
 	fl.StringVar(&f.notes, "notes", "", "what the report says beside it")
 	fl.StringVar(&f.suite, "suite", "suites/bbj-core", "suite to evaluate on")
 	fl.StringVar(&f.system, "system", d.Data.SystemPrompts[0], "system prompt")
 	fl.IntVar(&f.cases, "cases", 0, "ask a fixed part of the suite with so many questions (0: all)")
+	fl.StringVar(&f.promptForm, "prompt-form", "auto", "chat, completion for a base model without a chat template, or auto: completion for a folder without one")
+	fl.IntVar(&f.fewShot, "few-shot", -1, "examples in the prompt (default: 4 in a completion prompt, else none)")
+	fl.StringVar(&f.examples, "examples", "training-data", "folder that they are taken from")
 	fl.IntVar(&f.maxTokens, "max-tokens", d.Evaluate.MaxTokens, "longest answer in tokens")
 	fl.IntVar(&f.samples, "samples", 1, "answers a case")
 	fl.IntVar(&f.concurrency, "concurrency", d.Evaluate.Concurrency, "questions at the same time")
 	fl.IntVar(&f.seed, "seed", d.Seed, "seed of the sampling")
 	fl.Float64Var(&f.temperature, "temperature", 0, "0 always takes the likeliest token")
+	fl.DurationVar(&f.timeout, "timeout", askTimeout, "longest wait for one answer")
+	fl.IntVar(&f.retries, "retries", askRetries, "tries after the first, where a request fails in passing")
+	fl.IntVar(&f.requestsPerMinute, "requests-per-minute", 0, "at most so many requests a minute (default: no limit)")
+	fl.Float64Var(&f.maxCost, "max-cost", 0, "US dollars that are not exceeded (default: no limit)")
+	fl.Float64Var(&f.pricePrompt, "price-prompt", 0, "US dollars for a million tokens of prompts (default: as listed)")
+	fl.Float64Var(&f.priceAnswer, "price-answer", 0, "US dollars for a million tokens of answers (default: as listed)")
 	fl.BoolVar(&f.again, "again", false, "forget the answers of an earlier run and ask anew")
+	fl.BoolVar(&f.retryErrors, "retry-errors", false, "ask again what an earlier run got no answer to")
+	fl.BoolVar(&f.retention, "retention", false, "only measure what the recipe's model has forgotten: the perplexity of general code")
+	fl.BoolVar(&f.humanEval, "humaneval", false, "the same and HumanEval; needs --allow-code-execution")
+	fl.BoolVar(&f.allowExecution, "allow-code-execution", false, "programs that a model wrote may be run, isolated")
 	f.gates.flags(c, "the model")
 	outputFormat(c, &f.format, "text", "json")
 	return c
 }
 
-// onlyWithURL refuses the flags that a recipe has keys for.
-func onlyWithURL(cmd *cobra.Command) error {
-	for _, name := range []string{"model", "key-env", "label", "notes", "suite", "cases", "system", "max-tokens", "samples", "concurrency", "seed", "temperature", "again"} {
-		if cmd.Flags().Changed(name) {
-			return fault.Newf("set it in the recipe", "--%s goes with --url, not with a recipe", name)
+// onlyWithoutRecipe refuses the flags that a recipe has keys for.
+func onlyWithoutRecipe(cmd *cobra.Command) error {
+	var err error
+	cmd.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) {
+		switch fl.Name {
+		case "output-format", "fail-under", "fail-if-worse-than", "retry-errors", "retention", "humaneval", "allow-code-execution", "help":
+			return
 		}
-	}
-	return nil
+		if fl.Changed && err == nil {
+			err = fault.Newf("set it in the recipe, or leave the recipe out", "--%s goes with one model, not with a recipe", fl.Name)
+		}
+	})
+	return err
 }
 
 func (f evalFlags) validate() error {
+	switch {
+	case f.retention || f.humanEval || f.allowExecution:
+		return fault.New("--retention, --humaneval and --allow-code-execution go with a recipe", "name one: both its models are measured")
+	case f.answers == "" && f.model == "":
+		return fault.New("eval needs a recipe, --model or --answers", "for example: bbjtune eval recipes/demo-cpu.yaml")
+	case f.answers != "" && (f.model != "" || f.url != "" || f.provider != ""):
+		return fault.New("--answers goes without --model, --url and --provider", "name what answered with --label")
+	case f.answers == "" && f.url == "" && f.provider == "":
+		return fault.New("eval does not know where the model is", "say it with --url, or with --provider openai, anthropic or worker")
+	case !slices.Contains([]string{"", "openai", "anthropic", "worker"}, f.provider):
+		return fault.Newf("write openai, anthropic or worker", "--provider is %q", f.provider)
+	case f.adapter != "" && f.provider != "worker":
+		return fault.New("--adapter goes with --provider worker", "merge it into the model for any other")
+	case !slices.Contains([]string{"auto", string(eval.Chat), string(eval.Completion)}, f.promptForm):
+		return fault.Newf("write auto, chat or completion", "--prompt-form is %q", f.promptForm)
+	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.concurrency > 1024 || f.temperature < 0 || f.cases < 0:
+		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more (--concurrency at most 1024), --temperature and --cases 0 or more", "see bbjtune eval --help")
+	case f.timeout <= 0 || f.retries < 0 || f.requestsPerMinute < 0 || f.maxCost < 0 || f.pricePrompt < 0 || f.priceAnswer < 0:
+		return fault.New("--timeout must be above 0; --retries, --requests-per-minute, --max-cost and the prices 0 or more", "see bbjtune eval --help")
+	case f.samples > 1 && f.temperature == 0 && f.answers == "":
+		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
+	case f.url == "":
+		return nil
+	}
 	switch u, err := url.Parse(f.url); {
+	case f.provider == "worker":
+		return fault.New("--url goes with an endpoint, not with --provider worker", "leave one of them out")
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return fault.New("--url is no http address", "for example http://127.0.0.1:11434/v1")
 	case u.User != nil || u.RawQuery != "":
 		return fault.New("--url holds a user name, a password or a query, which would be written into the results", "put the key into an environment variable and name it with --key-env")
-	case f.samples < 1 || f.maxTokens < 1 || f.concurrency < 1 || f.temperature < 0 || f.cases < 0:
-		return fault.New("--samples, --max-tokens and --concurrency must be 1 or more, --temperature and --cases 0 or more", "see bbjtune eval --help")
-	case f.samples > 1 && f.temperature == 0:
-		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
 	}
 	return nil
 }
 
+// evalRecipe evaluates the models of a recipe, and what was forgotten where the
+// recipe says so or it is wished.
 func (a *app) evalRecipe(ctx context.Context, path string, f evalFlags) error {
 	p, err := a.pipeline(path)
 	if err != nil {
 		return err
 	}
 	defer p.close()
+	p.retryErrors = f.retryErrors
+	if f.retention || f.humanEval {
+		return p.evalRetention(ctx, f)
+	}
 	results, steps, err := p.evaluateAll(ctx)
 	if err != nil {
 		return err
 	}
-	return a.printResults(results, steps, f)
+	if len(p.recipe.Evaluate.Retention.General) == 0 {
+		return a.printResults(results, steps, nil, f)
+	}
+	r, s, err := p.retention(ctx, false)
+	if err != nil {
+		return err
+	}
+	return a.printResults(results, steps, &forgotten{r, s}, f)
 }
 
-func (a *app) evalEndpoint(ctx context.Context, f evalFlags) error {
-	key := ""
-	if f.keyEnv != "" {
-		if key = a.Env(f.keyEnv); key == "" {
-			return fault.Newf("set it, or leave --key-env out for a server without keys", "the environment variable %s is not set", f.keyEnv)
-		}
-	}
-	label := f.label
-	if label == "" {
-		label = f.model
-	}
-	e, err := a.evaluation(slug(label), f.suite, f.cases, check.Embedded{}, f.concurrency)
+// evalRetention says what was forgotten, and nothing else.
+func (p *pipeline) evalRetention(ctx context.Context, f evalFlags) error {
+	r, s, err := p.retention(ctx, f.humanEval)
 	if err != nil {
 		return err
 	}
-	endpoint := strings.TrimSuffix(f.url, "/")
-	s, r, err := e.evaluate(ctx, subject{
-		label: label, slug: "endpoint", notes: f.notes, identity: endpoint + " " + f.model, again: f.again,
-		options: eval.Options{System: f.system, Samples: f.samples, MaxTokens: f.maxTokens, Temperature: f.temperature, Seed: f.seed},
-		connect: func(context.Context) (llm.Model, error) {
-			return llm.NewOpenAI(label, endpoint, f.model, key, askTimeout), nil
-		},
-	})
-	if err != nil {
-		return err
-	}
-	return a.printResults([]*eval.Result{r}, []step{s}, f)
+	return p.printResults(nil, nil, &forgotten{r, s}, f)
+}
+
+// forgotten is a measurement of what was forgotten, and its folder.
+type forgotten struct {
+	report *retention.Report
+	step   step
 }
 
 // slug makes a folder name of a label.
@@ -161,27 +233,58 @@ func slug(label string) string {
 	return strings.Trim(clean[:min(len(clean), 40)], "-")
 }
 
-// printResults shows the evaluations and holds the last against the gates.
-func (a *app) printResults(results []*eval.Result, steps []step, f evalFlags) error {
-	judged, err := f.gates.judge(results[len(results)-1:], nil)
-	if err != nil {
-		return err
-	}
-	if f.format == "json" {
-		type entry struct {
-			Folder  string       `json:"folder"`
-			Model   string       `json:"model"`
-			Metrics eval.Metrics `json:"metrics"`
-		}
-		var list []entry
-		for i, r := range results {
-			list = append(list, entry{steps[i].dir.Path, r.Model, r.Metrics})
-		}
-		if err := writeJSON(a.Out, map[string]any{"version": 1, "evaluations": list, "gates": judged}); err != nil {
+// printResults says how the models did, and holds the last against the gates.
+// Questions without an answer are findings, and so is too much that was lost.
+func (a *app) printResults(results []*eval.Result, steps []step, lost *forgotten, f evalFlags) error {
+	judged := []gateResult{}
+	if len(results) > 0 {
+		var err error
+		if judged, err = f.gates.judge(results[len(results)-1:], nil); err != nil {
 			return err
 		}
-		return a.enforce(judged)
 	}
+	if f.format == "json" {
+		if err := a.printResultsJSON(results, steps, lost, judged); err != nil {
+			return err
+		}
+	} else {
+		a.printResultsText(results, steps, lost)
+	}
+	findings := a.tellUnanswered(results)
+	if lost != nil {
+		a.alert(lost.report)
+		findings = findings || len(lost.report.Alerts()) > 0
+	}
+	if err := a.enforce(judged); err != nil {
+		return err
+	}
+	if findings {
+		return errFindings
+	}
+	return nil
+}
+
+func (a *app) printResultsJSON(results []*eval.Result, steps []step, lost *forgotten, judged []gateResult) error {
+	type entry struct {
+		Folder     string          `json:"folder"`
+		Model      string          `json:"model"`
+		PromptForm eval.PromptForm `json:"prompt_form"`
+		Metrics    eval.Metrics    `json:"metrics"`
+		Unanswered int             `json:"unanswered"`
+		Cost       float64         `json:"cost"`
+	}
+	list := []entry{}
+	for i, r := range results {
+		list = append(list, entry{steps[i].dir.Path, r.Model, cmp.Or(r.Options.PromptForm, eval.Chat), r.Metrics, r.Failed(), r.Cost})
+	}
+	out := map[string]any{"version": 1, "evaluations": list, "gates": judged}
+	if lost != nil {
+		out["retention"] = lost.report
+	}
+	return writeJSON(a.Out, out)
+}
+
+func (a *app) printResultsText(results []*eval.Result, steps []step, lost *forgotten) {
 	for i, r := range results {
 		facts := ""
 		if r.Metrics.Facts.N > 0 {
@@ -192,6 +295,33 @@ func (a *app) printResults(results []*eval.Result, steps []step, f evalFlags) er
 			fmt.Fprintf(a.Out, "  the best of %d answers: compile@%d %s, task@%d %s\n", at.K, at.K, report.AtK(at), at.K, report.AtK(r.Metrics.TaskAtK[i]))
 		}
 		fmt.Fprintf(a.Out, "  %s\n", steps[i].dir.Path)
+		if r.Cost > 0 {
+			fmt.Fprintf(a.Out, "  cost $%.4f\n", r.Cost)
+		}
 	}
-	return a.enforce(judged)
+	if lost != nil {
+		a.printRetention(lost.report, lost.step)
+	}
+}
+
+// tellUnanswered says which models left questions without an answer, and why, and
+// reports whether there are any.
+func (a *app) tellUnanswered(results []*eval.Result) bool {
+	any := false
+	for _, r := range results {
+		n, total := r.Failed(), 0
+		if n == 0 {
+			continue
+		}
+		any = true
+		for _, c := range r.Cases {
+			total += c.Samples
+		}
+		var causes []string
+		for _, c := range slices.Sorted(maps.Keys(r.Unanswered)) {
+			causes = append(causes, fmt.Sprintf("%s %d", c, r.Unanswered[c]))
+		}
+		a.show.Say("! %s: %d of %d questions got no answer (%s); --retry-errors asks them again", progress.Printable(r.Model), n, total, strings.Join(causes, ", "))
+	}
+	return any
 }

@@ -31,6 +31,9 @@ func (g *gates) flags(c *cobra.Command, whose string) {
 	c.Flags().StringVar(&g.worseThan, "fail-if-worse-than", "", "exit with 1 if "+whose+" is worse than this RUN by compile@1, clean@1, task@1 or facts")
 }
 
+// any reports whether there is a gate.
+func (g *gates) any() bool { return len(g.under) > 0 || g.worseThan != "" }
+
 // parse reads the flags, before any work is done.
 func (g *gates) parse() error {
 	for _, text := range g.under {

@@ -32,6 +32,8 @@ type pipeline struct {
 	plan   *recipe.Plan
 	recipe *recipe.Recipe
 	engine compile.Engine
+	// retryErrors asks again what an evaluation got no answer to.
+	retryErrors bool
 
 	admitted bool     // the recipe was judged, and may be carried out
 	advice   []string // what is worth a look in it

@@ -76,7 +76,7 @@ precision: fp32
 gradient_checkpointing: false
 stage1: {epochs: 0.2, learning_rate: 1e-3, batch_size: 2, gradient_accumulation: 1, max_length: 512, eval_steps: 4, save_steps: 4}
 stage2: {epochs: 0.4, learning_rate: 1e-3, batch_size: 4, gradient_accumulation: 1, max_length: 1024, eval_steps: 4, save_steps: 2, sample_prompts: 2, sample_tokens: 8}
-evaluate: {suite: suite, few_shot: 2, max_tokens: 24, concurrency: 2, context: 1024}
+evaluate: {suite: suite, few_shot: 2, max_tokens: 24, concurrency: 2, context: 1024, retention: {max_drop: 1, general: [REPO/suites/general-code]}}
 package: {name: tiny}
 `
 
@@ -225,6 +225,10 @@ func TestRealRun(t *testing.T) {
 		t.Errorf("the model card has no scores:\n%s", out)
 	}
 	whole.typed(t)
+	whole.workerAnswers(t)
+	if lost, _ := whole.run("eval", "recipe.yaml", "--retention"); !strings.Contains(lost, "general code: perplexity ") {
+		t.Errorf("what was forgotten:\n%s", lost)
+	}
 
 	start := time.Now()
 	again, progress := whole.run("run", "recipe.yaml")
@@ -295,6 +299,37 @@ func TestRealInspect(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(r.dir, "runs/train/*/stage1/checkpoint-*")); len(left) > 0 {
 		t.Errorf("stage 1 was trained: %v", left)
 	}
+}
+
+// workerAnswers has the training worker answer for the base model, with the
+// adapter and without: the same question has the same answer each time.
+func (r *real) workerAnswers(t *testing.T) {
+	t.Helper()
+	adapters, err := filepath.Glob(filepath.Join(r.dir, "runs/train/*/stage2/adapter"))
+	if err != nil || len(adapters) != 1 {
+		t.Fatalf("adapters %v, %v", adapters, err)
+	}
+	base := []string{"eval", "--provider", "worker", "--model", "base", "--suite", "suite", "--max-tokens", "24", "--concurrency", "1", "--output-format", "json"}
+	out, _ := r.run(append(base, "--label", "plain")...)
+	if !strings.Contains(out, `"unanswered": 0`) || !strings.Contains(out, `"prompt_form": "chat"`) {
+		t.Errorf("the worker's answers:\n%s", out)
+	}
+	first := r.answersOf("plain-worker")
+	r.run(append(base, "--label", "plain", "--again")...)
+	if again := r.answersOf("plain-worker"); again != first {
+		t.Errorf("asked again it answered %s, before %s", again, first)
+	}
+	r.run(append(base, "--label", "adapted", "--adapter", adapters[0])...)
+	r.answersOf("adapted-worker")
+}
+
+func (r *real) answersOf(name string) string {
+	r.t.Helper()
+	found, err := filepath.Glob(filepath.Join(r.dir, "runs/answers", name+"-*", "samples.jsonl"))
+	if err != nil || len(found) != 1 {
+		r.t.Fatalf("answers of %s: %v, %v", name, found, err)
+	}
+	return read(r.t, found[0])
 }
 
 // typed runs the commands that the chapter tells its reader to type next, with

@@ -26,7 +26,6 @@ var unreached = map[string]string{
 	"extends":               "it is resolved when the recipe is read (TestExtends)",
 	"name":                  "it names the run folders, and equal work of another name is the same work",
 	"description":           "it is for readers",
-	"base.kind":             "the audit judges it (RC103, RC215)",
 	"base.instruct_because": "the audit takes it as an allowance (RC103)",
 	"allow":                 "it is for the audit",
 	"record.packages":       "a recipe with a record is not carried out; it is for recipe compare",
@@ -104,6 +103,7 @@ func (r *reach) full() *recipe.Recipe {
 	p := recipe.Defaults()
 	p.Name, p.Base.Model = "x", "model1"
 	p.Data.Examples, p.Data.Rows, p.Data.Raw, p.Data.Corpus, p.Data.General = []string{"examples"}, []string{"one.jsonl"}, []string{"raw1"}, []string{r.corpus[0]}, []string{"general1"}
+	p.Evaluate.Retention.General = []string{"general1"}
 	p.Data.HoldOut, p.Evaluate.Suite, p.Data.FIM.Share, p.Evaluate.Temperature = []string{"suite2"}, "suite1", 0.5, 0.5
 	return &p
 }
@@ -124,6 +124,8 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 	r.must(err)
 	groups, _, err := p.subjects("base.gguf", "tuned.gguf", "trained")
 	r.must(err)
+	general, err := p.generalTexts()
+	r.must(err)
 	var asked []any
 	for _, group := range groups {
 		for _, s := range group {
@@ -132,7 +134,7 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 	}
 	text, err := json.Marshal([]any{
 		data, b.identity, p.requirements(), p.stages(), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
-		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.modelfile(),
+		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.modelfile(), p.retentionInputs("x", "x", general, false),
 	})
 	r.must(err)
 	return string(text)
@@ -151,7 +153,7 @@ func (r *reach) other(k recipe.Key, v reflect.Value) {
 	lists := map[string][]string{
 		"data.examples": {"more"}, "data.rows": {"two.jsonl"}, "data.raw": {"raw2"}, "data.raw_extensions": {".bbj", ".txt"}, "data.corpus": {r.corpus[1]},
 		"data.general": {"general2"}, "data.general_extensions": {".py", ".go"}, "data.hold_out": {"suite3"}, "data.system_prompts": {"Write BBj."},
-		"lora.targets": {"q_proj"}, "tracking": {"wandb"}, "package.quantize": {"q8_0"},
+		"lora.targets": {"q_proj"}, "tracking": {"wandb"}, "package.quantize": {"q8_0"}, "evaluate.retention.general": {"general2"},
 	}
 	texts := map[string]string{"base.model": "model2", "evaluate.suite": "suite3"}
 	switch {

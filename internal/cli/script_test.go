@@ -19,6 +19,7 @@ import (
 
 	"bbjtune/bbj/cpl/cpltest"
 	"bbjtune/internal/cli"
+	"bbjtune/internal/llm/llmtest"
 )
 
 var update = flag.Bool("update", false, "write what the scripts compare with anew")
@@ -86,6 +87,18 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 
 func TestScripts(t *testing.T) {
 	server := endpoint(t)
+	program := func(string, int) llmtest.Act { return llmtest.Act{Text: "```bbj\nprint \"hello\"\n```"} }
+	anthropic := llmtest.Anthropic(t, program)
+	// One question fails twice for good, and another passes by.
+	flaky := llmtest.OpenAI(t, func(q string, n int) llmtest.Act {
+		if strings.HasPrefix(q, "Ask") && n < 2 {
+			return llmtest.Act{Status: 400, Body: `{"error":{"message":"no \u001b[31mred"}}`}
+		}
+		if n == 0 {
+			return llmtest.Act{Status: 429, Header: map[string]string{"Retry-After-Ms": "1"}}
+		}
+		return program(q, n)
+	})
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +110,8 @@ func TestScripts(t *testing.T) {
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"status": status},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("ENDPOINT", server.URL+"/v1")
+			e.Setenv("ANTHROPIC", anthropic)
+			e.Setenv("FLAKY", flaky)
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +37,9 @@ type subject struct {
 	options            eval.Options
 	shots              []eval.ShotTitle
 	again              bool // what was answered before is forgotten
+	retryErrors        bool // what got no answer before is asked again
+	care               llm.Care
+	foreign            func(*evaluation) // says what does not fit the suite
 	// connect returns the model, ready to answer.
 	connect func(context.Context) (llm.Model, error)
 }
@@ -44,7 +48,8 @@ type subject struct {
 type evaluation struct {
 	*app
 	engine      compile.Engine
-	suite       *suite.Suite
+	suite       *suite.Suite // what is asked
+	whole       *suite.Suite // what that may be a part of
 	ref         eval.SuiteRef
 	prompts     string // hash of the questions
 	concurrency int
@@ -63,14 +68,15 @@ func (a *app) evaluation(name, dir string, n int, engine compile.Engine, concurr
 		return nil, err
 	}
 	ref := eval.SuiteRef{Name: s.Name, Version: s.Version, Hash: sum}
-	if part := s.Subset(n); part != s {
-		s, ref.Questions = part, n
+	asked := s.Subset(n)
+	if asked != s {
+		ref.Questions = n
 	}
 	h := sha256.New()
-	for _, c := range s.Questions() {
+	for _, c := range asked.Questions() {
 		fmt.Fprintf(h, "%s\x00%s\x00", c.ID, c.Question())
 	}
-	return &evaluation{a, engine, s, ref, hex.EncodeToString(h.Sum(nil)), concurrency, name}, nil
+	return &evaluation{a, engine, asked, s, ref, hex.EncodeToString(h.Sum(nil)), concurrency, name}, nil
 }
 
 // evaluate returns the scored answers of a subject. The answers and their
@@ -141,15 +147,69 @@ func (e *evaluation) score(ctx context.Context, sub subject, answers step, path 
 	return r, nil
 }
 
+// openAnswers opens the folder of a subject's answers. A finished one is never
+// touched again: questions that failed are asked again in another, which takes
+// everything else from it.
+func (e *evaluation) openAnswers(sub subject) (*runs.Dir, *runs.Manifest, error) {
+	inputs := map[string]any{"model": sub.identity, "prompts": e.prompts, "options": sub.options}
+	name := e.name + "-" + sub.slug
+	if sub.again {
+		return runs.Anew(e.runs, "answers", name, Version(), inputs)
+	}
+	for {
+		d, m, err := runs.Open(e.runs, "answers", name, Version(), inputs)
+		if err != nil || m == nil || failedIn(m) == 0 {
+			return d, m, err
+		}
+		inputs["after"] = m.Key
+		key, err := runs.Key("answers", inputs)
+		if err != nil {
+			return nil, nil, err
+		}
+		later, err := filepath.Glob(filepath.Join(e.runs, "answers", "*-"+key[:12], "manifest.json"))
+		if err != nil || len(later) == 0 && !sub.retryErrors {
+			return d, m, err
+		}
+	}
+}
+
+// answersResult is what the manifest of a folder of answers says.
+type answersResult struct {
+	Samples int `json:"samples"`
+	// Found were taken from other runs, Failed have no answer.
+	Found  int     `json:"found"`
+	Failed int     `json:"failed"`
+	Cost   float64 `json:"cost,omitempty"`
+	// Price is what Cost was computed with.
+	Price *llm.Price `json:"price,omitempty"`
+}
+
+func failedIn(m *runs.Manifest) int {
+	var r answersResult
+	if err := json.Unmarshal(m.Result, &r); err != nil {
+		return 0
+	}
+	return r.Failed
+}
+
+// earlier lists the journals of other runs, the newest first.
+func (e *evaluation) earlier(own string) []string {
+	found, err := filepath.Glob(filepath.Join(e.runs, "answers", "*", "journal.jsonl"))
+	if err != nil {
+		return nil
+	}
+	at := map[string]time.Time{}
+	for _, path := range found {
+		if info, err := os.Stat(path); err == nil && path != own {
+			at[path] = info.ModTime()
+		}
+	}
+	return slices.SortedFunc(maps.Keys(at), func(a, b string) int { return cmp.Or(at[b].Compare(at[a]), cmp.Compare(a, b)) })
+}
+
 // ask gets the answers of a subject.
 func (e *evaluation) ask(ctx context.Context, sub subject) (step, error) {
-	open := runs.Open
-	if sub.again {
-		open = runs.Anew
-	}
-	d, m, err := open(e.runs, "answers", e.name+"-"+sub.slug, Version(), map[string]any{
-		"model": sub.identity, "prompts": e.prompts, "options": sub.options,
-	})
+	d, m, err := e.openAnswers(sub)
 	if err != nil {
 		return step{}, err
 	}
@@ -160,34 +220,69 @@ func (e *evaluation) ask(ctx context.Context, sub subject) (step, error) {
 	defer d.Close()
 	task := e.show.Start("evaluate " + sub.label)
 	defer task.Drop()
+	journal := d.File("journal.jsonl")
+	asking := eval.Asking{
+		Suite: e.suite, Identity: sub.identity, Options: sub.options, Concurrency: e.concurrency,
+		Journal: journal, RetryErrors: sub.retryErrors, Grace: askGrace,
+	}
+	if !sub.again {
+		asking.Earlier = e.earlier(journal)
+	}
+	if sub.care.Spent, err = eval.Spent(journal); err != nil {
+		return step{}, err
+	}
 	model, err := sub.connect(ctx)
 	if err != nil {
 		return step{}, err
 	}
+	asking.Model = llm.Carefully(model, sub.care)
 	start := e.Now()
-	samples, err := eval.Ask(ctx, e.suite, model, sub.options, e.concurrency, d.File("journal.jsonl"), func(done, total, tokens int) {
+	asking.Progress = func(done, total, tokens int) {
 		detail := fmt.Sprintf("%d of %d answers", done, total)
 		if seconds := e.Now().Sub(start).Seconds(); seconds > 1 && tokens > 0 {
 			detail += fmt.Sprintf(" · %.0f tokens/s", float64(tokens)/seconds)
 		}
 		task.Update(float64(done), float64(total), detail)
-	})
+	}
+	asked, err := asking.Run(ctx)
 	if err != nil {
 		return step{}, fmt.Errorf("evaluate %s: %w", sub.label, err)
 	}
-	if err := writeLines(d.File("samples.jsonl"), samples); err != nil {
+	if m, err = e.keep(d, asked, sub.care.Price); err != nil {
 		return step{}, err
 	}
-	if m, err = d.Finish(e.Now(), map[string]int{"samples": len(samples)}, "samples.jsonl"); err != nil {
-		return step{}, err
+	told := fmt.Sprintf("%d answers", asked.Total-asked.Failed)
+	if asked.Found > 0 {
+		told += fmt.Sprintf(", %d of them from other runs", asked.Found)
 	}
-	task.End("%d answers", len(samples))
+	task.End("%s", told)
 	return step{d, m}, nil
+}
+
+// keep finishes a folder of answers.
+func (e *evaluation) keep(d *runs.Dir, asked *eval.Asked, price *llm.Price) (*runs.Manifest, error) {
+	if err := runs.WriteWith(d.File("samples.jsonl"), asked.Write); err != nil {
+		return nil, err
+	}
+	if err := runs.WriteWith(d.File("prompts.jsonl"), asked.WritePrompts); err != nil {
+		return nil, err
+	}
+	spent, err := eval.Spent(d.File("journal.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	return d.Finish(e.Now(), answersResult{asked.Total, asked.Found, asked.Failed, spent, price}, "samples.jsonl", "prompts.jsonl", "journal.jsonl")
 }
 
 // timeout of one request: a small machine under load may take minutes for a
 // long answer.
 const askTimeout = 10 * time.Minute
+
+// askRetries is how often a request that failed in passing is sent again.
+const askRetries = 4
+
+// askGrace is how long answers under way are waited for after an interruption.
+const askGrace = 30 * time.Second
 
 // server serves a GGUF file for as long as it is needed.
 type server struct {
@@ -205,7 +300,7 @@ func (s *server) connect(ctx context.Context) (llm.Model, error) {
 		}
 		s.srv = srv
 	}
-	return llm.NewOpenAI(filepath.Base(s.file), s.srv.URL(), s.srv.Model(), "", askTimeout), nil
+	return llm.NewOpenAI(filepath.Base(s.file), s.srv.URL(), s.srv.Model(), ""), nil
 }
 
 // why replaces the error of a request by the reason where the server has died.
@@ -304,7 +399,8 @@ func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, err
 // subjects lists what is evaluated, grouped by the server that serves it.
 func (p *pipeline) subjects(baseFile, tunedFile, trained string) ([][]subject, []*server, error) {
 	ev := p.recipe.Evaluate
-	options := eval.Options{System: p.recipe.Data.SystemPrompts[0], Samples: ev.Samples, MaxTokens: ev.MaxTokens, Temperature: ev.Temperature, Seed: p.recipe.Seed}
+	options := eval.Options{System: p.recipe.Data.SystemPrompts[0], Samples: ev.Samples, MaxTokens: ev.MaxTokens, Temperature: ev.Temperature, Seed: p.recipe.Seed, PromptForm: eval.Chat}
+	care := llm.Care{Retries: askRetries, Timeout: askTimeout, Seed: uint64(p.recipe.Seed)}
 	baseServer, tunedServer := &server{p: p, file: baseFile}, &server{p: p, file: tunedFile}
 	baseID, _, err := runs.HashFile(baseFile)
 	if err != nil {
@@ -316,8 +412,13 @@ func (p *pipeline) subjects(baseFile, tunedFile, trained string) ([][]subject, [
 	}
 	name := strings.TrimPrefix(p.recipe.Base.Model, "package:")
 	groups := [][]subject{
-		{{label: "untuned", slug: "base", notes: name + " as it comes", identity: "sha256:" + baseID, options: options, connect: baseServer.connect}},
-		{{label: "tuned", slug: "tuned", notes: "recipe " + p.recipe.Name, identity: "sha256:" + tunedID, trained: trained, options: options, connect: tunedServer.connect}},
+		{{label: "untuned", slug: "base", notes: name + " as it comes", identity: "sha256:" + baseID, options: options, care: care, retryErrors: p.retryErrors, connect: baseServer.connect}},
+		{{label: "tuned", slug: "tuned", notes: "recipe " + p.recipe.Name, identity: "sha256:" + tunedID, trained: trained, options: options, care: care, retryErrors: p.retryErrors, connect: tunedServer.connect}},
+	}
+	if p.recipe.Base.Kind == "base" {
+		// It never saw a chat template: the one in its file is ours.
+		groups[0][0].options.PromptForm = eval.Completion
+		groups[0][0].notes += ", asked as text to continue"
 	}
 	if ev.FewShot > 0 {
 		control, err := p.control(groups[0][0], ev.FewShot)

@@ -385,6 +385,12 @@ func (p *pipeline) pack(ctx context.Context) (step, error) {
 	return *p.packed, nil
 }
 
+// lastAdapter is the adapter of the last stage.
+func (p *pipeline) lastAdapter(trained step) string {
+	stages := p.stages()
+	return trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
+}
+
 func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	trained, err := p.train(ctx)
 	if err != nil {
@@ -394,8 +400,7 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	stages := p.stages()
-	adapter := trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
+	adapter := p.lastAdapter(trained)
 	s, done, err := p.open(p.runs, "pack", p.recipe.Name, p.packInputs(trained.dir.Key))
 	if err != nil {
 		return step{}, err

@@ -6,30 +6,18 @@ package eval
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
-	"bbjtune/internal/chat"
+	"bbjtune/internal/fault"
 	"bbjtune/internal/llm"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/suite"
 )
 
-// Options are the conditions under which a model is asked. They are part of
-// an evaluation's identity.
-type Options struct {
-	System      string  `json:"system"`
-	Samples     int     `json:"samples"`
-	MaxTokens   int     `json:"max_tokens"`
-	Temperature float64 `json:"temperature"`
-	Seed        int     `json:"seed"`
-	// Shots are examples put before the question, as turns of a
-	// conversation.
-	Shots []chat.Message `json:"shots,omitempty"`
-}
-
-// Sample is one answer, as the journal keeps it.
+// Sample is one answer, or the reason why there is none.
 type Sample struct {
 	Case         string `json:"case"`
 	Repeat       int    `json:"repeat"`
@@ -37,76 +25,129 @@ type Sample struct {
 	Stopped      bool   `json:"stopped"`
 	PromptTokens int    `json:"prompt_tokens"`
 	Tokens       int    `json:"tokens"`
+	// Error says why there is no answer, after all tries.
+	Error *Unanswered `json:"error,omitempty"`
+	// Attempts is how many tries it took, Cost what they cost in US dollars.
+	// An answer that another run has paid for costs nothing.
+	Attempts int     `json:"attempts,omitempty"`
+	Cost     float64 `json:"cost,omitempty"`
+	// Served is what the endpoint says answered; Without are the settings that
+	// it refuses.
+	Served  string   `json:"served,omitempty"`
+	Without []string `json:"without,omitempty"`
 }
 
-// Progress hears of every answer.
+// Unanswered is why a question has no answer.
+type Unanswered struct {
+	Cause   llm.Cause `json:"cause"`
+	Message string    `json:"message"`
+}
+
+// Progress hears of every answer, of the failed ones among them, and of all
+// tokens generated so far.
 type Progress func(done, total, tokens int)
 
-// Ask puts every case and fact to the model Samples times, at most concurrency at once,
-// and returns the answers in the order of the suite. Answers already in the
-// journal are not asked for again. After the first error no further question
-// is put; what was answered stays in the journal.
-func Ask(ctx context.Context, s *suite.Suite, m llm.Model, o Options, concurrency int, journal string, progress Progress) ([]Sample, error) {
-	a := &asker{model: m, options: o, progress: progress, have: map[key]Sample{}}
-	j, err := runs.OpenJournal(journal, a.replay)
+// Asking is a suite to be put to a model.
+type Asking struct {
+	Suite *suite.Suite
+	Model llm.Model
+	// Identity says which model it is. An answer of another run is taken when
+	// identity, question, options and repeat are the same.
+	Identity    string
+	Options     Options
+	Concurrency int
+	// Journal is the file that keeps the answers, Earlier are those of other
+	// runs, the newest first.
+	Journal string
+	Earlier []string
+	// RetryErrors asks again what an interrupted run failed to get.
+	RetryErrors bool
+	// Grace is how long questions under way may still be answered when ctx
+	// ends: they are paid for.
+	Grace    time.Duration
+	Progress Progress
+}
+
+// Asked is what came of it. The answers themselves are in the journal.
+type Asked struct {
+	// Total counts the questions, Found those that another run had answers to,
+	// Failed those without an answer.
+	Total, Found, Failed int
+
+	asking Asking
+}
+
+// Run puts every case and fact to the model Options.Samples times, at most Concurrency at
+// once. What the journal holds, or another run's, is not asked again. A question
+// that fails is kept as failed; when no other would fare better, or ctx ends, no
+// further one is put, what is under way gets its Grace, and what was answered
+// stays in the journal.
+func (a Asking) Run(ctx context.Context) (*Asked, error) {
+	r := &asker{Asking: a, have: map[key]bool{}, total: len(a.Suite.Questions()) * a.Options.Samples}
+	j, err := runs.OpenJournal(a.Journal, r.replay)
 	if err != nil {
 		return nil, err
 	}
 	defer j.Close()
-	a.journal = j
-	a.total = len(s.Questions()) * o.Samples
-	if err := a.askAll(ctx, s, concurrency); err != nil {
+	r.journal = j
+	r.forget()
+	found, err := r.takeEarlier()
+	if err != nil {
 		return nil, err
 	}
-	return a.inOrder(s), nil
+	if err := r.askAll(ctx); err != nil {
+		return nil, err
+	}
+	out := &Asked{Total: r.total, Found: found, asking: a}
+	for _, failed := range r.have {
+		if failed {
+			out.Failed++
+		}
+	}
+	if out.Failed == out.Total {
+		return nil, fault.Wrap(fmt.Errorf("no question was answered: %s", r.lastFailure), "see to the cause and run the same command again")
+	}
+	return out, nil
 }
 
+// key names a sample.
 type key struct {
 	id     string
 	repeat int
 }
 
+// entry is a line of the journal.
+type entry struct {
+	// Key is the hash of all that decides the answer.
+	Key string `json:"key"`
+	Sample
+}
+
 type asker struct {
-	model    llm.Model
-	options  Options
-	progress Progress
-	journal  *runs.Journal
-	total    int
+	Asking
+	journal *runs.Journal
+	total   int
 
-	mu     sync.Mutex
-	have   map[key]Sample
-	tokens int
+	have        map[key]bool // true for those that failed
+	tokens      int
+	lastFailure string
 }
 
-func (a *asker) replay(line []byte) error {
-	var s Sample
-	if err := json.Unmarshal(line, &s); err != nil {
-		return err
+// forget drops the failures of an interrupted run that are to be asked again:
+// when it is wished, and when nothing but failures is there.
+func (r *asker) forget() {
+	all := true
+	for _, failed := range r.have {
+		all = all && failed
 	}
-	a.have[key{s.Case, s.Repeat}] = s
-	return nil
-}
-
-func (a *asker) askAll(ctx context.Context, s *suite.Suite, concurrency int) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	work := make(chan task)
-	var workers sync.WaitGroup
-	for range max(1, concurrency) {
-		workers.Go(func() {
-			for t := range work {
-				if err := a.ask(ctx, t); err != nil {
-					cancel(err)
-					return
-				}
-			}
-		})
+	if !r.RetryErrors && !all {
+		return
 	}
-	a.progress(len(a.have), a.total, 0)
-	a.feed(ctx, s, work)
-	close(work)
-	workers.Wait()
-	return context.Cause(ctx)
+	for k, failed := range r.have {
+		if failed {
+			delete(r.have, k)
+		}
+	}
 }
 
 type task struct {
@@ -114,59 +155,125 @@ type task struct {
 	repeat int
 }
 
-// feed hands out what is not in the journal yet.
-func (a *asker) feed(ctx context.Context, s *suite.Suite, work chan<- task) {
-	for repeat := range a.options.Samples {
-		for _, c := range s.Questions() {
-			a.mu.Lock()
-			_, done := a.have[key{c.ID, repeat}]
-			a.mu.Unlock()
-			if done {
-				continue
-			}
-			select {
-			case work <- task{c, repeat}:
-			case <-ctx.Done():
-				return
+// askAll runs the workers and the one writer of the journal.
+func (r *asker) askAll(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	// Questions under way outlive the end of ctx by their grace.
+	asking, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(r.Grace, func() { cut(context.Cause(ctx)) })
+	})()
+	asking = llm.StopWaiting(asking, ctx)
+
+	work, answers := make(chan task), make(chan entry, 4*r.Concurrency)
+	var workers, writer sync.WaitGroup
+	writer.Go(func() {
+		if err := r.write(answers); err != nil {
+			stop(err)
+			cut(err)
+			for range answers { // so that no worker waits for it
 			}
 		}
-	}
-}
-
-func (a *asker) ask(ctx context.Context, t task) error {
-	reply, err := a.model.Ask(ctx, llm.Request{
-		Messages: a.options.Conversation(t.c), MaxTokens: a.options.MaxTokens,
-		Temperature: a.options.Temperature, Seed: a.options.Seed + t.repeat, Stop: chat.Stop(),
 	})
-	if err != nil {
-		return fmt.Errorf("case %s: %w", t.c.ID, err)
+	todo := r.todo()
+	for range r.Concurrency {
+		workers.Go(func() {
+			for t := range work {
+				if err := r.ask(asking, t, answers); err != nil {
+					stop(err)
+					return
+				}
+			}
+		})
 	}
-	sample := Sample{t.c.ID, t.repeat, reply.Text, reply.Stopped, reply.PromptTokens, reply.Tokens}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.journal.Append(sample); err != nil {
-		return err
-	}
-	a.have[key{t.c.ID, t.repeat}] = sample
-	a.tokens += reply.Tokens
-	a.progress(len(a.have), a.total, a.tokens)
-	return nil
+	feed(ctx, todo, work)
+	close(work)
+	workers.Wait()
+	close(answers)
+	writer.Wait()
+	return context.Cause(ctx)
 }
 
-// Conversation returns what the model is shown for a case: system prompt,
-// shots, question.
-func (o Options) Conversation(c *suite.Case) []chat.Message {
-	list := []chat.Message{{Role: chat.System, Content: o.System}}
-	list = append(list, o.Shots...)
-	return append(list, chat.Message{Role: chat.User, Content: c.Question()})
-}
-
-func (a *asker) inOrder(s *suite.Suite) []Sample {
-	list := make([]Sample, 0, a.total)
-	for _, c := range s.Questions() {
-		for repeat := range a.options.Samples {
-			list = append(list, a.have[key{c.ID, repeat}])
+// todo lists what is not in the journal yet.
+func (r *asker) todo() []task {
+	var list []task
+	for repeat := range r.Options.Samples {
+		for _, c := range r.Suite.Questions() {
+			if _, done := r.have[key{c.ID, repeat}]; !done {
+				list = append(list, task{c, repeat})
+			}
 		}
 	}
 	return list
+}
+
+func feed(ctx context.Context, list []task, work chan<- task) {
+	for _, t := range list {
+		select {
+		case work <- t:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ask gets one answer. An error says that asking on is useless.
+func (r *asker) ask(ctx context.Context, t task, answers chan<- entry) error {
+	q := r.Options.request(t.c, t.repeat)
+	reply, err := r.Model.Ask(ctx, q)
+	s := Sample{
+		Case: t.c.ID, Repeat: t.repeat, Text: reply.Text, Stopped: reply.Stopped, PromptTokens: reply.PromptTokens, Tokens: reply.Tokens,
+		Attempts: reply.Attempts, Cost: reply.Cost, Served: reply.Served, Without: reply.Without,
+	}
+	if err != nil {
+		var f *llm.Failure
+		if !errors.As(err, &f) || f.Final() {
+			return fmt.Errorf("case %s: %w", t.c.ID, err)
+		}
+		s.Error, s.Attempts, s.Cost = &Unanswered{f.Cause, f.Error()}, f.Attempts, f.Cost
+	}
+	answers <- entry{r.Options.key(r.Identity, q), s}
+	return nil
+}
+
+// write keeps the answers. Those that came while the disk was busy share a
+// flush, so that no question waits for it.
+func (r *asker) write(answers <-chan entry) error {
+	r.Progress(len(r.have), r.total, 0)
+	for first := range answers {
+		batch := []entry{first}
+		for more := true; more && len(batch) < cap(answers); {
+			select {
+			case e, ok := <-answers:
+				if more = ok; ok {
+					batch = append(batch, e)
+				}
+			default:
+				more = false
+			}
+		}
+		lines := make([]any, len(batch))
+		for i, e := range batch {
+			lines[i] = e
+		}
+		if err := r.journal.Append(lines...); err != nil {
+			return err
+		}
+		for _, e := range batch {
+			r.count(e.Sample)
+		}
+		r.Progress(len(r.have), r.total, r.tokens)
+	}
+	return nil
+}
+
+func (r *asker) count(s Sample) {
+	r.have[key{s.Case, s.Repeat}] = s.Error != nil
+	if s.Error != nil {
+		r.lastFailure = s.Error.Message
+		return
+	}
+	r.tokens += s.Tokens
 }

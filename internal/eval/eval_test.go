@@ -1,7 +1,9 @@
 package eval_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -63,7 +65,32 @@ func reply(text string) (llm.Reply, error) {
 
 func ask(t *testing.T, s *suite.Suite, m llm.Model, journal string) ([]eval.Sample, error) {
 	t.Helper()
-	return eval.Ask(t.Context(), s, m, eval.Options{Samples: 1, MaxTokens: 50, System: "sys"}, 3, journal, func(int, int, int) {})
+	return run(t, eval.Asking{Suite: s, Model: m, Options: eval.Options{Samples: 1, MaxTokens: 50, System: "sys"}, Concurrency: 3, Journal: journal})
+}
+
+// run asks and reads what was answered.
+func run(t *testing.T, a eval.Asking) ([]eval.Sample, error) {
+	t.Helper()
+	if a.Progress == nil {
+		a.Progress = func(int, int, int) {}
+	}
+	asked, err := a.Run(t.Context())
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	if err := asked.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	var list []eval.Sample
+	for line := range bytes.Lines(text.Bytes()) {
+		var s eval.Sample
+		if err := json.Unmarshal(line, &s); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
 }
 
 func TestAskKeepsTheOrderAndAsksOnce(t *testing.T) {
@@ -126,7 +153,9 @@ func TestAskResumesAfterAFailure(t *testing.T) {
 func TestAskStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	m := model(func(q string) (llm.Reply, error) { cancel(); return reply(q) })
-	_, err := eval.Ask(ctx, cases(t, 50), m, eval.Options{Samples: 1}, 2, filepath.Join(t.TempDir(), "j"), func(int, int, int) {})
+	_, err := eval.Asking{
+		Suite: cases(t, 50), Model: m, Options: eval.Options{Samples: 1}, Concurrency: 2, Journal: filepath.Join(t.TempDir(), "j"), Progress: func(int, int, int) {},
+	}.Run(ctx)
 	if !errors.Is(err, context.Canceled) || len(m.asked) > 5 {
 		t.Errorf("err %v after %d questions", err, len(m.asked))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"bbjtune/bbj/diag"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/llm"
 	"bbjtune/internal/stats"
 	"bbjtune/internal/suite"
 )
@@ -39,6 +40,20 @@ type Result struct {
 	Missing  []Missing   `json:"missing"`
 	Cases    []Case      `json:"cases"`
 	Examples []ShotTitle `json:"shots,omitempty"`
+	// Unanswered counts the questions that got no answer, by cause. They count as
+	// wrong answers.
+	Unanswered map[llm.Cause]int `json:"unanswered,omitempty"`
+	// Cost is what the answers cost, in US dollars.
+	Cost float64 `json:"cost,omitempty"`
+}
+
+// Failed is how many questions got no answer.
+func (r *Result) Failed() int {
+	n := 0
+	for _, c := range r.Cases {
+		n += c.Unanswered
+	}
+	return n
 }
 
 // ShotTitle names an example that stands in the prompt of a few-shot run.
@@ -95,6 +110,9 @@ type Case struct {
 	NoCode    int `json:"no_code"`
 	Unstopped int `json:"unstopped"`
 	Tokens    int `json:"tokens"`
+	// Unanswered counts the samples for which there is no answer: they do none of
+	// these.
+	Unanswered int `json:"unanswered,omitempty"`
 }
 
 // Metrics are the scores of a set of cases. compile@1 and clean@1 count the
@@ -194,7 +212,7 @@ func ParseResult(name string, text []byte) (*Result, error) {
 
 // holds reports whether the counts are those of so many answers.
 func (c Case) holds(samples int) bool {
-	for _, n := range []int{c.Compiles, c.Clean, c.Task, c.NoCode, c.Unstopped} {
+	for _, n := range []int{c.Compiles, c.Clean, c.Task, c.NoCode, c.Unstopped, c.Unanswered} {
 		if n < 0 || n > c.Samples {
 			return false
 		}

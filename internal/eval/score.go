@@ -86,6 +86,9 @@ func (j *judge) flush(ctx context.Context) error {
 	for i, sample := range j.batch {
 		c := j.cases[sample.Case]
 		a := Answer{Sample: sample, Code: programs[i], Score: scores[i]}
+		if a.Error != nil {
+			a.Code, a.Score = "", suite.Score{} // wrong, whatever the checks say of silence
+		}
 		for _, n := range a.Score.Failed {
 			a.Missed = append(a.Missed, c.Checks[n-1].String())
 		}

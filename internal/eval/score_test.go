@@ -14,6 +14,7 @@ import (
 
 	"bbjtune/bbj/check"
 	"bbjtune/internal/eval"
+	"bbjtune/internal/llm"
 	"bbjtune/internal/suite"
 )
 
@@ -149,6 +150,28 @@ func TestFactsCountForThemselves(t *testing.T) {
 	r := &eval.Result{Cases: list}
 	if got, err := r.Rate(eval.Facts); err != nil || got.Cases != 2 || got.Rate != 0.5 {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A question without an answer is wrong, even where silence would pass, and its
+// cause is kept; of the model it says nothing else.
+func TestFailedQuestionsCountAsWrong(t *testing.T) {
+	s := cases(t, 2)
+	prose := s.Cases[2]
+	prose.Checks = nil // which anything passes
+	failed := func(c *suite.Case, cause llm.Cause) eval.Sample {
+		return eval.Sample{Case: c.ID, Error: &eval.Unanswered{Cause: cause, Message: "no"}, Cost: 0.5}
+	}
+	r, answers := scored(t, s, []eval.Sample{{Case: s.Cases[0].ID, Text: good, Stopped: true, Cost: 0.25}, failed(s.Cases[1], llm.BadRequest), failed(prose, llm.NoAnswer)})
+	m := r.Metrics
+	if m.Compile.K != 1 || m.Compile.N != 2 || m.Task.K != 1 || m.Task.N != 3 || m.NoCode.K+m.Unstopped.K != 0 || len(r.Faults)+len(r.Missing) != 0 {
+		t.Errorf("metrics %+v, faults %+v, missing %+v", m, r.Faults, r.Missing)
+	}
+	if r.Failed() != 2 || r.Unanswered[llm.BadRequest] != 1 || r.Unanswered[llm.NoAnswer] != 1 || r.Cost != 1.25 {
+		t.Errorf("unanswered %v, cost %v", r.Unanswered, r.Cost)
+	}
+	if a := answers[2]; a.Error == nil || a.Error.Message != "no" || a.Score.Task {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"bbjtune/bbj/diag"
+	"bbjtune/internal/llm"
 	"bbjtune/internal/suite"
 )
 
@@ -20,6 +21,8 @@ type tally struct {
 	answers, programs map[string]int
 	// faulty and missed count by what is wrong and the topic.
 	faulty, missed map[string]map[string]int
+	unanswered     map[llm.Cause]int
+	cost           float64
 }
 
 func newTally() *tally {
@@ -43,15 +46,28 @@ func (t *tally) add(c *suite.Case, a Answer) {
 	x.Compiles += one(a.Score.Compiles)
 	x.Clean += one(a.Score.Clean)
 	x.Task += one(a.Score.Task)
-	x.NoCode += one(x.Program && !a.Score.HasCode)
-	x.Unstopped += one(!a.Stopped)
+	x.NoCode += one(x.Program && !a.Score.HasCode && a.Error == nil)
+	x.Unstopped += one(!a.Stopped && a.Error == nil)
 	x.Tokens += a.Tokens
+	x.Unanswered += one(a.Error != nil)
 	t.answers[c.Topic] += one(!x.Fact)
 	t.programs[c.Topic] += one(x.Program)
+	t.cost += a.Cost
+	if a.Error != nil {
+		t.fail(a.Error.Cause)
+		return // what is not there has no faults
+	}
 	t.addFaults(c, a)
 	if !x.Fact && (a.Score.Compiles || !x.Program) {
 		t.addMissing(c, a)
 	}
+}
+
+func (t *tally) fail(cause llm.Cause) {
+	if t.unanswered == nil {
+		t.unanswered = map[llm.Cause]int{}
+	}
+	t.unanswered[cause]++
 }
 
 func one(b bool) int {
@@ -97,6 +113,7 @@ func (t *tally) fill(r *Result) error {
 		}
 		r.Cases = append(r.Cases, *c)
 	}
+	r.Unanswered, r.Cost = t.unanswered, t.cost
 	r.Metrics, r.Slices = Measure(r.Cases), slicesOf(r.Cases)
 	r.Faults, r.Missing = []Fault{}, []Missing{}
 	for code, f := range t.faults {

@@ -102,6 +102,8 @@ var topKeys = []Key{
 	{Path: "evaluate.temperature", Meaning: "0 always takes the likeliest token", High: 2},
 	{Path: "evaluate.concurrency", Meaning: "questions at the same time", Low: 1, High: 256},
 	{Path: "evaluate.context", Meaning: "tokens of prompt and answer", Low: 256, High: 1 << 20},
+	{Path: "evaluate.retention.general", Meaning: "folders of held-out source in other languages, such as `suites/general-code`; `bbjtune eval RECIPE` then also says what was forgotten"},
+	{Path: "evaluate.retention.max_drop", Meaning: "share of the base model's score whose loss is an alert", High: 1},
 	{Path: "package.name", Meaning: "the model's name"},
 	{Path: "package.quantize", Meaning: "GGUF forms; the first is evaluated and served, `f16` is always made", Words: []string{"f16", "q8_0", "q4_0"}},
 	{Path: "package.num_ctx", Meaning: "context in the Modelfile", Low: 256, High: 1 << 20},

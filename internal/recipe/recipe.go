@@ -199,6 +199,17 @@ type Evaluate struct {
 	Concurrency int     `yaml:"concurrency" json:"concurrency"`
 	// Context is the server's window a request, in tokens.
 	Context int `yaml:"context" json:"context"`
+	// Retention watches what is forgotten.
+	Retention Retention `yaml:"retention" json:"retention"`
+}
+
+// Retention says what must not be forgotten.
+type Retention struct {
+	// General are folders of held-out source in other languages; none leaves
+	// it unmeasured.
+	General []string `yaml:"general" json:"general,omitempty"`
+	// MaxDrop is the share of the base model's score that may be lost.
+	MaxDrop float64 `yaml:"max_drop" json:"max_drop"`
 }
 
 // Package says what is made of the result.
@@ -262,7 +273,7 @@ func Defaults() Recipe {
 		Lora:         Lora{R: 32, Alpha: 64, Dropout: 0.05, Targets: Targets{"all-linear"}},
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
 		Stage1: defaultStage(5e-5, "bfd"), Stage2: defaultStage(2e-4, "none"),
-		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096},
+		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096, Retention: Retention{MaxDrop: 0.05}},
 		Tracking: Tracking{"tensorboard"},
 		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: maxLength},
 	}

@@ -13,6 +13,7 @@ import (
 // that a browser opens.
 const (
 	answersShown  = 3        // of a model to a case
+	causeShown    = 1 << 10  // of why there is none
 	bytesShown    = 16 << 10 // of an answer
 	linesShown    = 400      // of an answer
 	findingsShown = 40       // of an answer
@@ -43,6 +44,8 @@ type Outcome struct {
 
 // Answer is an answer as it is shown.
 type Answer struct {
+	// Unanswered says why there is no answer, if there is none.
+	Unanswered string `json:"unanswered,omitempty"`
 	// Text is the program, or all of an answer that has none.
 	Text    string `json:"text"`
 	Program bool   `json:"program"`
@@ -77,6 +80,9 @@ func (r *Report) addCases() {
 // outcome says in words what came of a case, and how good that is.
 func outcome(c eval.Case) (words, class string) {
 	n := c.Samples
+	if c.Unanswered == n {
+		return "no answer", "bad"
+	}
 	class = "bad"
 	switch {
 	case c.Task == n:
@@ -117,6 +123,10 @@ func (r *Report) Show(model int, a eval.Answer) {
 	shown := Answer{Text: a.Code, Program: a.Code != "", Stopped: a.Stopped, Missed: a.Missed, Findings: a.Score.Diagnostics, MoreFindings: a.Left}
 	if !shown.Program {
 		shown.Text = a.Text
+	}
+	if a.Error != nil {
+		why := string(a.Error.Cause) + ": " + a.Error.Message
+		shown.Unanswered = strings.Clone(cut(why, causeShown))
 	}
 	whole := len(shown.Text)
 	shown.Text = strings.Clone(cut(shown.Text, min(bytesShown, bytesInAll-r.spent)))

@@ -53,7 +53,8 @@ func (r *Report) Markdown(w io.Writer) error {
 	return err
 }
 
-// inShort says in a sentence for each other model what the comparison shows.
+// inShort says in a sentence for each other model what the comparison shows, and
+// which models left questions without an answer.
 func (r *Report) inShort() []string {
 	var list []string
 	for _, c := range r.Comparisons {
@@ -66,6 +67,11 @@ func (r *Report) inShort() []string {
 	}
 	for i := range list {
 		list[i] += "."
+	}
+	for _, m := range r.Models {
+		if n := m.Failed(); n > 0 {
+			list = append(list, fmt.Sprintf("%s gave no answer to %d of its questions; they count as wrong.", m.Model, n))
+		}
 	}
 	return list
 }

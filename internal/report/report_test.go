@@ -223,6 +223,39 @@ func TestSeveralAnswers(t *testing.T) {
 	}
 }
 
+// A question without an answer is shown as such, with its cause, and not as an
+// answer that is cut off or holds no program.
+func TestUnansweredIsShown(t *testing.T) {
+	s := testSuite(t)
+	m := result(t, s, "m", "```bbj\nprint 1\n```")
+	samples := func(yield func(eval.Sample, error) bool) {
+		yield(eval.Sample{Case: s.Cases[0].ID, Error: &eval.Unanswered{Cause: "time_out", Message: "<b>no</b> \x1b[31manswer"}}, nil)
+	}
+	var err error
+	m.answers = nil
+	m.Result, err = eval.Score(t.Context(), s, check.Embedded{}, samples, func(a eval.Answer) error { m.answers = append(m.answers, a); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Model = "m"
+	r := reported(t, "x", 0, m)
+	page := pageOf(t, r)
+	for _, want := range []string{"m: no answer", "time_out: &lt;b&gt;no&lt;/b&gt;", "gave no answer to 1 of its questions"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	for _, not := range []string{"cut off at the token limit", ">no program</span>", "m: does not compile", "\x1b"} {
+		if strings.Contains(page, not) {
+			t.Errorf("the page says %q", not)
+		}
+	}
+	var md bytes.Buffer
+	if err := r.Markdown(&md); err != nil || !strings.Contains(md.String(), "gave no answer to 1 of its questions") {
+		t.Errorf("%v\n%s", err, md.String())
+	}
+}
+
 // Whatever models say, the page stays small: an answer shows at most 16 KiB, 400
 // lines and 40 findings, and all answers together 8 MiB.
 func TestHugeAnswersAreCut(t *testing.T) {

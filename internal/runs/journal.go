@@ -68,19 +68,23 @@ func replay(r io.Reader, each func([]byte) error) (int64, error) {
 	}
 }
 
-// Append writes v as one line and flushes it to disk. Once it has failed it
-// always does.
-func (j *Journal) Append(v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
+// Append writes each value as one line and flushes them to disk together. Once it
+// has failed it always does.
+func (j *Journal) Append(values ...any) error {
+	var text bytes.Buffer
+	for _, v := range values {
+		line, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		text.Write(append(line, '\n'))
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failed != nil {
 		return j.failed
 	}
-	_, err = j.f.Write(append(text, '\n'))
+	_, err := j.f.Write(text.Bytes())
 	if err == nil {
 		err = j.f.Sync()
 	}

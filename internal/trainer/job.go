@@ -82,6 +82,39 @@ type (
 		Lines []int `json:"lines"`
 	}
 
+	// Generate answers prompts.
+	Generate struct {
+		Protocol    int      `json:"protocol"`
+		Kind        string   `json:"kind"`
+		BaseModel   string   `json:"base_model"`
+		Adapter     *string  `json:"adapter"`
+		Prompts     []Prompt `json:"prompts"`
+		MaxTokens   int      `json:"max_tokens"`
+		Temperature float64  `json:"temperature"`
+		Seed        int      `json:"seed"`
+		Stop        []string `json:"stop"`
+		Precision   string   `json:"precision"`
+		Device      string   `json:"device"`
+	}
+
+	// Prompt is a conversation, or text to continue.
+	Prompt struct {
+		Messages []chat.Message `json:"messages,omitempty"`
+		Prompt   *string        `json:"prompt,omitempty"`
+	}
+
+	// Perplexity says how well a model predicts texts.
+	Perplexity struct {
+		Protocol  int     `json:"protocol"`
+		Kind      string  `json:"kind"`
+		BaseModel string  `json:"base_model"`
+		Adapter   *string `json:"adapter"`
+		Texts     string  `json:"texts"`
+		MaxLength int     `json:"max_length"`
+		Precision string  `json:"precision"`
+		Device    string  `json:"device"`
+	}
+
 	// Train runs one stage.
 	Train struct {
 		Rows

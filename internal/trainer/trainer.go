@@ -62,6 +62,15 @@ type Event struct {
 	// samples: answers to validation prompts, at Step
 	Answers []Sample `json:"answers"`
 
+	// answer and text
+	Index        int     `json:"index"`
+	Text         string  `json:"text"`
+	Stopped      bool    `json:"stopped"`
+	PromptTokens int     `json:"prompt_tokens"`
+	Error        string  `json:"error"`
+	Bytes        int     `json:"bytes"`
+	NLL          float64 `json:"nll"`
+
 	// checkpoint
 	Path string `json:"path"`
 

@@ -43,6 +43,10 @@ func fakeWorker(part string) {
 		say(`{"event":"hello","protocol":1,"python":"3.11.7"}`)
 		in := bufio.NewScanner(os.Stdin)
 		for in.Scan() {
+			if part == "answers" {
+				fakeAnswers(in.Bytes())
+				continue
+			}
 			fakeJob(part)
 		}
 	}
@@ -209,6 +213,8 @@ func TestJobsMatchTheWorker(t *testing.T) {
 			trainer.ImportBase{Protocol: 1, Kind: "import_base", Source: "s", Output: "o", ChatTemplate: "c", Dtype: "float32"},
 			trainer.Count{Protocol: 1, Kind: "count", BaseModel: "b", Texts: "t", Output: "o"},
 			trainer.Quantize{Protocol: 1, Kind: "quantize", Source: "s", Output: "o", Type: "q8_0"},
+			trainer.Generate{Protocol: 1, Kind: "generate", BaseModel: "b", Prompts: []trainer.Prompt{{Prompt: ptr("x")}}, MaxTokens: 1, Stop: []string{}, Precision: "auto", Device: "auto"},
+			trainer.Perplexity{Protocol: 1, Kind: "perplexity", BaseModel: "b", Adapter: ptr("a"), Texts: "t", MaxLength: 2, Precision: "fp32", Device: "cpu"},
 			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c", Dtype: "float32"},
 		} {
 			if err := enc.Encode(job); err != nil {
