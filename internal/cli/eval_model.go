@@ -123,20 +123,15 @@ func (a *app) key(name string) (string, error) {
 	return "", fault.Newf("set it, or leave --key-env out for a server without keys", "the environment variable %s is not set", name)
 }
 
-// price is what the flags say, or else the list; a budget needs one of them.
+// price is what the flags say; a budget needs both.
 func price(f evalFlags) (*llm.Price, error) {
-	if f.pricePrompt > 0 || f.priceAnswer > 0 {
-		return &llm.Price{Prompt: f.pricePrompt, Answer: f.priceAnswer, From: "--price-prompt and --price-answer"}, nil
+	if f.maxCost > 0 && (f.pricePrompt == 0 || f.priceAnswer == 0) {
+		return nil, fault.Newf("say it with --price-prompt and --price-answer, in US dollars for a million tokens", "--max-cost needs the price of %s", f.model)
 	}
-	if f.url == "" {
-		if listed, ok := llm.PriceOf(f.model); ok {
-			return &listed, nil
-		}
+	if f.pricePrompt == 0 && f.priceAnswer == 0 {
+		return nil, nil
 	}
-	if f.maxCost > 0 {
-		return nil, fault.Newf("say it with --price-prompt and --price-answer, in US dollars for a million tokens", "--max-cost needs the price of %s, which is not listed", f.model)
-	}
-	return nil, nil
+	return &llm.Price{Prompt: f.pricePrompt, Answer: f.priceAnswer}, nil
 }
 
 // recordedAnswers are those of a file.

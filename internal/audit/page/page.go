@@ -31,14 +31,14 @@ type Input struct {
 var pageText string
 
 var page = template.Must(template.New("audit").Funcs(template.FuncMap{
-	"number": number, "visible": visible, "share": share, "bar": bar, "lengths": lengths,
+	"number": number, "visible": printable.Visible, "share": share, "bar": bar, "lengths": lengths,
 }).Parse(pageText))
 
 // Write writes the page.
 func Write(w io.Writer, in Input) error {
 	r := in.Report
 	return page.Execute(w, view{
-		Report: r, Name: visible(in.Name), Once: in.File == nil, Sums: sums(r), Kinds: kinds(in),
+		Report: r, Name: printable.Visible(in.Name), Once: in.File == nil, Sums: sums(r), Kinds: kinds(in),
 		Rows: rowBars(r), Forms: formBars(r), Repeats: repeatBars(r),
 	})
 }
@@ -155,20 +155,6 @@ func kinds(in Input) []kindView {
 		k.More--
 	}
 	return list
-}
-
-// visible makes control characters and marks that change the direction of text
-// show as what they are.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case !printable.Dangerous(r):
-			return r
-		case r < 0x20:
-			return '␀' + r
-		}
-		return '�'
-	}, s)
 }
 
 // number groups the digits of a number.
