@@ -59,18 +59,6 @@ func ClustersOf(sets []Set, keys ...[]string) []int {
 	return f
 }
 
-// Pairs calls found for every pair of near-duplicates among the sets, in no
-// certain order. A nil set is like no other.
-func Pairs(sets []Set, found func(i, j int)) {
-	var all []int
-	for i, s := range sets {
-		if s != nil {
-			all = append(all, i)
-		}
-	}
-	alike(sets, all, func(int, int) bool { return true }, found)
-}
-
 // forest holds for each item one that stands before it in its cluster, or itself.
 type forest []int
 

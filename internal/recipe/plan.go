@@ -145,12 +145,6 @@ func (p *Plan) mark(file, above string, mapping *yaml.Node) {
 	}
 }
 
-// Written returns the place of a key, if any of the files has it.
-func (p *Plan) Written(path string) (Place, bool) {
-	at, ok := p.places[path]
-	return at, ok
-}
-
 // Place returns the place of a key, of the section that it would stand in where
 // it has its default, or the beginning of the recipe.
 func (p *Plan) Place(path string) Place {
