@@ -82,7 +82,7 @@ func Main(ctx context.Context, s Streams) int {
 		return statusFindings
 	case ctx.Err() != nil:
 		fmt.Fprintln(s.Err, "bbjtune: interrupted")
-		fmt.Fprintln(s.Err, "hint: run the same command again; it goes on where it stopped (eval without --again)")
+		fmt.Fprintln(s.Err, "hint: run the same command again; what was finished is not done twice (eval without --again)")
 	default:
 		a.printError(err)
 	}
