@@ -84,7 +84,7 @@ func (u *uses) verb(s syntax.Stmt) {
 	case *syntax.ClassDecl:
 		u.end(word+"END", s)
 	case *syntax.MethodDecl:
-		if s.Body != nil {
+		if !s.Abstract {
 			u.end("METHODEND", s)
 		}
 	}

@@ -35,6 +35,7 @@ func TestUses(t *testing.T) {
 		{"a class that is named", "declare BBjGrid g!\ng!.getCellText(1,1)", "class BBjGrid,method BBjGrid.getCellText"},
 		{"classes of the program", "class public BBjGrid\nmethod public void addButton()\nmethodend\nclassend\ndeclare BBjGrid g!\ng!.addButton()\n#addButton()",
 			"verb CLASS,verb CLASSEND,verb METHOD,verb METHODEND"},
+		{"an interface has no METHODEND", "interface public I\nmethod public void f()\ninterfaceend", "verb INTERFACE,verb INTERFACEEND,verb METHOD"},
 		{"classes from elsewhere", "use ::x.bbj::BBjGrid\nuse java.util.ArrayList\na!=new ArrayList()\na!.add(1)", "method .add,verb LET,verb USE"},
 		{"a broken program", "x++\nprint 1", "verb PRINT"},
 	} {

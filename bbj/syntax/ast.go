@@ -183,6 +183,7 @@ type (
 		Type       TypeRef // Name is empty for a constructor
 		Name       Ident
 		Params     []Param
+		Abstract   bool // a line in an interface: no body and no METHODEND
 		Body       []Stmt
 	}
 )

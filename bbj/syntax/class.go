@@ -218,6 +218,7 @@ func (p *parser) methodDecl(headOnly bool) Stmt {
 	}
 	m.Range = m.Head
 	if headOnly {
+		m.Abstract = true
 		return m
 	}
 	p.methodEnd = p.braceEnd(level)
