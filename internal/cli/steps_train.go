@@ -168,19 +168,19 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 }
 
 func describe(c *dataCounts) string {
-	text := fmt.Sprintf("%d examples", c.Examples)
-	if c.Rows > 0 {
-		text += fmt.Sprintf(", %d imported rows", c.Rows)
+	text := count(c.Examples, "example")
+	for _, also := range []struct {
+		n     int
+		thing string
+	}{{c.Rows, "imported row"}, {c.Raw, "raw source document"}, {c.General, "general-code file"}} {
+		if also.n > 0 {
+			text += ", " + count(also.n, also.thing)
+		}
 	}
-	if c.Raw > 0 {
-		text += fmt.Sprintf(", %d raw source files", c.Raw)
-	}
-	if c.General > 0 {
-		text += fmt.Sprintf(", %d files of general code", c.General)
-	}
-	text += fmt.Sprintf("; %d rows to train on and %d for validation in stage 1, %d and %d in stage 2", c.Stage1.Train, c.Stage1.Valid, c.Stage2.Train, c.Stage2.Valid)
+	text += fmt.Sprintf("; %s to train on and %d for validation in stage 1, %d and %d in stage 2",
+		count(c.Stage1.Train, "row"), c.Stage1.Valid, c.Stage2.Train, c.Stage2.Valid)
 	if c.Removed > 0 {
-		text += fmt.Sprintf("; %d sources left out", c.Removed)
+		text += "; " + count(c.Removed, "source") + " left out"
 	}
 	return text + "."
 }
