@@ -56,6 +56,7 @@ var layers = map[string][]string{
 	"internal/suite": {"bbj/compile", "bbj/diag", "bbj/generation", "bbj/syntax", "internal/answer", "internal/example",
 		"internal/fault", "internal/markdown", "internal/near", "internal/strictyaml"},
 	"internal/near":   {},
+	"internal/sweep":  {"internal/fault", "internal/stats"},
 	"internal/stream": {},
 	"internal/dataset": {"bbj/compile", "bbj/diag", "bbj/generation", "internal/audit", "internal/chat", "internal/example",
 		"internal/fault", "internal/markdown", "internal/near", "internal/stream"},

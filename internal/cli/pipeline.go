@@ -50,7 +50,9 @@ type pipeline struct {
 	env    *pyenv.Env
 	script string // the folder of the unpacked worker
 	worker *trainer.Worker
-	logs   []io.Closer
+	// workerEnv is added to the worker's environment.
+	workerEnv []string
+	logs      []io.Closer
 }
 
 func (a *app) pipeline(path string) (*pipeline, error) {
@@ -63,14 +65,18 @@ func (a *app) pipeline(path string) (*pipeline, error) {
 
 // close ends the worker and the logs.
 func (p *pipeline) close() {
-	if p.worker != nil {
-		p.worker.Close()
-		p.worker = nil
-	}
+	p.endWorker()
 	for _, l := range p.logs {
 		l.Close()
 	}
 	p.logs = nil
+}
+
+func (p *pipeline) endWorker() {
+	if p.worker != nil {
+		p.worker.Close()
+		p.worker = nil
+	}
 }
 
 // step is a finished or started folder.
@@ -196,7 +202,7 @@ func (p *pipeline) startWorker(ctx context.Context) (*trainer.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.worker, err = trainer.Start(ctx, trainer.Options{Python: p.env.Python, Script: filepath.Join(p.script, "worker.py"), Log: log})
+	p.worker, err = trainer.Start(ctx, trainer.Options{Python: p.env.Python, Script: filepath.Join(p.script, "worker.py"), Log: log, Env: p.workerEnv})
 	return p.worker, err
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"bbjtune/internal/chat"
 	"bbjtune/internal/mask"
+	"bbjtune/internal/sweep"
 )
 
 // require turns "skipped, because something is not there" into a failure; make
@@ -421,4 +422,88 @@ func read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// Variants are trained side by side; killed and started again, a sweep trains
+// nothing twice and leaves no slot idle while a variant waits.
+func TestRealSweep(t *testing.T) {
+	r := newReal(t)
+	r.prepare()
+	r.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage1: {enabled: false}\nstage2: {epochs: 0.1, sample_prompts: 0}\n")
+	args := []string{"sweep", "sweep.yaml", "--set", "lora.r=2,4,8", "--slots", "2", "--output-format", "json"}
+
+	r.killWhen("runs/train/*/manifest.json", append(args, "--train-only")...)
+	done := map[string]string{}
+	manifests, err := filepath.Glob(filepath.Join(r.dir, "runs/train/*/manifest.json"))
+	if err != nil || len(manifests) == 0 || len(manifests) == 3 {
+		t.Fatalf("killed with %d of 3 trainings complete (%v)", len(manifests), err)
+	}
+	for _, m := range manifests {
+		done[m] = read(t, m)
+	}
+	if err := os.Remove(filepath.Join(r.dir, "runs/sweep.log")); err != nil {
+		t.Fatal(err)
+	}
+
+	out, _ := r.run(args...)
+	var got struct {
+		Folder string      `json:"folder"`
+		Table  sweep.Table `json:"table"`
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	reused := 0
+	for _, row := range got.Table.Rows {
+		if row.Reused {
+			reused++
+		}
+		if row.Loss == nil || row.Failed != "" || len(row.Scores) != 2 || row.Scores[0].N != 2 {
+			t.Errorf("%s: %+v", row.Changed, row)
+		}
+	}
+	if len(got.Table.Rows) != 3 || reused != len(done) {
+		t.Errorf("%d variants, %d of them trained before, want 3 and %d", len(got.Table.Rows), reused, len(done))
+	}
+	for m, before := range done {
+		if read(t, m) != before {
+			t.Errorf("%s was trained again", m)
+		}
+	}
+	if log := read(t, filepath.Join(r.dir, "runs/sweep.log")); idle(t, log) > time.Second {
+		t.Errorf("a slot was idle for %s\n%s", idle(t, log), log)
+	}
+	again, _ := r.run(args...)
+	if a, b := strings.ReplaceAll(again, `"reused": true,`, ""), strings.ReplaceAll(out, `"reused": true,`, ""); strings.Join(strings.Fields(a), " ") != strings.Join(strings.Fields(b), " ") {
+		t.Errorf("done again\n%s\nfirst\n%s", again, out)
+	}
+	diff, _ := r.run("runs", "diff", filepath.Base(got.Table.Rows[0].Run), filepath.Base(got.Table.Rows[1].Run))
+	if !strings.Contains(diff, "lora.r") {
+		t.Errorf("runs diff does not name what changed:\n%s", diff)
+	}
+}
+
+// idle is the longest time that a slot of a sweep's log waited between two variants.
+func idle(t *testing.T, log string) time.Duration {
+	t.Helper()
+	ended := map[string]time.Time{}
+	longest := time.Duration(0)
+	for line := range strings.Lines(log) {
+		clock, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		slot, what, _ := strings.Cut(rest, ", ")
+		at, err := time.Parse(time.RFC3339Nano, clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case strings.HasSuffix(what, ": ends"):
+			ended[slot] = at
+		case strings.HasSuffix(what, ": begins") && !ended[slot].IsZero():
+			longest = max(longest, at.Sub(ended[slot]))
+		}
+	}
+	if len(ended) != 2 {
+		t.Errorf("%d slots in the log, want 2", len(ended))
+	}
+	return longest
 }

@@ -369,10 +369,7 @@ func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, err
 		return nil, nil, err
 	}
 	// Training is over: its memory is better used by the server.
-	if p.worker != nil {
-		p.worker.Close()
-		p.worker = nil
-	}
+	p.endWorker()
 	groups, servers, err := p.subjects(baseFile, packed.path(p.served()), p.trained.dir.Key)
 	if err != nil {
 		return nil, nil, err
@@ -398,36 +395,51 @@ func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, err
 
 // subjects lists what is evaluated, grouped by the server that serves it.
 func (p *pipeline) subjects(baseFile, tunedFile, trained string) ([][]subject, []*server, error) {
-	ev := p.recipe.Evaluate
-	options := eval.Options{System: p.recipe.Data.SystemPrompts[0], Samples: ev.Samples, MaxTokens: ev.MaxTokens, Temperature: ev.Temperature, Seed: p.recipe.Seed, PromptForm: eval.Chat}
-	care := llm.Care{Retries: askRetries, Timeout: askTimeout, Seed: uint64(p.recipe.Seed)}
-	baseServer, tunedServer := &server{p: p, file: baseFile}, &server{p: p, file: tunedFile}
-	baseID, _, err := runs.HashFile(baseFile)
+	base, baseServer, err := p.fromFile(baseFile)
 	if err != nil {
 		return nil, nil, err
 	}
-	tunedID, _, err := runs.HashFile(tunedFile)
+	tuned, tunedServer, err := p.tuned(tunedFile, trained)
 	if err != nil {
 		return nil, nil, err
 	}
-	name := strings.TrimPrefix(p.recipe.Base.Model, "package:")
-	groups := [][]subject{
-		{{label: "untuned", slug: "base", notes: name + " as it comes", identity: "sha256:" + baseID, options: options, care: care, retryErrors: p.retryErrors, connect: baseServer.connect}},
-		{{label: "tuned", slug: "tuned", notes: "recipe " + p.recipe.Name, identity: "sha256:" + tunedID, trained: trained, options: options, care: care, retryErrors: p.retryErrors, connect: tunedServer.connect}},
-	}
+	base.label, base.slug, base.notes = "untuned", "base", strings.TrimPrefix(p.recipe.Base.Model, "package:")+" as it comes"
+	groups := [][]subject{{base}, {tuned}}
 	if p.recipe.Base.Kind == "base" {
 		// It never saw a chat template: the one in its file is ours.
 		groups[0][0].options.PromptForm = eval.Completion
 		groups[0][0].notes += ", asked as text to continue"
 	}
-	if ev.FewShot > 0 {
-		control, err := p.control(groups[0][0], ev.FewShot)
+	if n := p.recipe.Evaluate.FewShot; n > 0 {
+		control, err := p.control(groups[0][0], n)
 		if err != nil {
 			return nil, nil, err
 		}
 		groups[0] = append(groups[0], control)
 	}
 	return groups, []*server{baseServer, tunedServer}, nil
+}
+
+// tuned is the tuned model as a subject.
+func (p *pipeline) tuned(file, trained string) (subject, *server, error) {
+	sub, srv, err := p.fromFile(file)
+	sub.label, sub.slug, sub.notes, sub.trained = "tuned", "tuned", "recipe "+p.recipe.Name, trained
+	return sub, srv, err
+}
+
+// fromFile is the model of a GGUF file as a subject without a name yet, and the
+// server that it is asked through.
+func (p *pipeline) fromFile(file string) (subject, *server, error) {
+	sum, _, err := runs.HashFile(file)
+	if err != nil {
+		return subject{}, nil, err
+	}
+	ev, srv := p.recipe.Evaluate, &server{p: p, file: file}
+	return subject{
+		identity: "sha256:" + sum, retryErrors: p.retryErrors, connect: srv.connect,
+		options: eval.Options{System: p.recipe.Data.SystemPrompts[0], Samples: ev.Samples, MaxTokens: ev.MaxTokens, Temperature: ev.Temperature, Seed: p.recipe.Seed, PromptForm: eval.Chat},
+		care:    llm.Care{Retries: askRetries, Timeout: askTimeout, Seed: uint64(p.recipe.Seed)},
+	}, srv, nil
 }
 
 // control is the untuned model with examples in its prompt.
