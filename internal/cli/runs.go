@@ -141,11 +141,11 @@ with. It tells no more of the training data than counts.`,
 			if err != nil {
 				return err
 			}
-			r, gguf, err := trainingOf(s, list[0])
+			r, pack, err := trainingOf(s, list[0])
 			if err != nil {
 				return err
 			}
-			c, err := cardOf(r, gguf)
+			c, err := cardOf(r, pack)
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bbjtune/internal/card"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/fault"
@@ -385,11 +386,14 @@ func (p *pipeline) pack(ctx context.Context) (step, error) {
 	return *p.packed, nil
 }
 
-// lastAdapter is the adapter of the last stage.
-func (p *pipeline) lastAdapter(trained step) string {
+// lastStage is the folder of the last stage within that of a training.
+func (p *pipeline) lastStage() string {
 	stages := p.stages()
-	return trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
+	return fmt.Sprintf("stage%d", stages[len(stages)-1])
 }
+
+// lastAdapter is the adapter of the last stage.
+func (p *pipeline) lastAdapter(trained step) string { return trained.path(p.lastStage(), "adapter") }
 
 func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	trained, err := p.train(ctx)
@@ -415,29 +419,34 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err := p.merge(ctx, s, b, adapter); err != nil {
 		return step{}, err
 	}
-	files, err := p.toGGUF(ctx, s, s.path("merged"), p.recipe.Package.Name)
-	if err != nil {
-		return step{}, err
-	}
-	text, err := pack.Modelfile(p.modelfile())
-	if err != nil {
-		return step{}, err
-	}
-	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
-		return step{}, err
-	}
 	training := &report.Training{}
 	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
 		return step{}, err
 	}
-	if err := runs.WriteWith(s.path(cardFile), p.card(training, b, p.served()).Write); err != nil {
-		return step{}, err
-	}
-	if err := p.finish(&s, nil, append(files, "merged", "Modelfile", cardFile)...); err != nil {
+	if err := p.convert(ctx, &s, p.recipe.Package.Name, p.card(training, b, p.served()), nil); err != nil {
 		return step{}, err
 	}
 	task.End("%s", s.path(p.served()))
 	return s, nil
+}
+
+// convert makes a package of the merged model in the folder of a step.
+func (p *pipeline) convert(ctx context.Context, s *step, name string, c *card.Card, result any) error {
+	files, err := p.toGGUF(ctx, *s, s.path("merged"), name)
+	if err != nil {
+		return err
+	}
+	text, err := pack.Modelfile(p.modelfile())
+	if err != nil {
+		return err
+	}
+	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
+		return err
+	}
+	if err := runs.WriteWith(s.path(cardFile), c.Write); err != nil {
+		return err
+	}
+	return p.finish(s, result, append(files, "merged", "Modelfile", cardFile)...)
 }
 
 // packInputs names everything that decides what the package is.

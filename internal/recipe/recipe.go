@@ -223,6 +223,9 @@ type Package struct {
 	NumCtx int `yaml:"num_ctx" json:"num_ctx"`
 }
 
+// GraftName is what a graft is called beside the package of the tuned base model.
+func (p Package) GraftName() string { return p.Name + "-graft" }
+
 // Graft says onto which model the result is grafted: what training adds to the base
 // model is added to the Instruct model of its family (arXiv 2505.12716).
 type Graft struct {
@@ -368,7 +371,14 @@ func (r *Recipe) checkTracking() error {
 	return nil
 }
 
-// checkGraft holds that what is grafted was learned by a base model.
+// GraftOnto sets the model to graft onto, as if the recipe had named it.
+func (r *Recipe) GraftOnto(model string) error {
+	r.Graft.Onto = model
+	return r.checkGraft()
+}
+
+// checkGraft holds that what is grafted was learned by a base model, and can be
+// added to other weights.
 func (r *Recipe) checkGraft() error {
 	switch {
 	case r.Graft.Onto == "":
@@ -377,6 +387,8 @@ func (r *Recipe) checkGraft() error {
 		return wrong("graft.onto", "name the Instruct model of the same family", "graft.onto is the model that is trained")
 	case r.Base.Kind != "base":
 		return wrong("graft.onto", "train the base model of the family; the graft brings the Instruct model in", "graft.onto needs a base model, and base.kind is %q", r.Base.Kind)
+	case r.Lora.DoRA:
+		return wrong("graft.onto", "set lora.dora to false", "graft.onto cannot go with lora.dora, whose magnitudes are those of the base model's weights")
 	}
 	return nil
 }

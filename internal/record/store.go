@@ -117,6 +117,7 @@ type evaluated struct {
 	Label   string        `json:"label"`
 	Suite   eval.SuiteRef `json:"suite"`
 	Engine  string        `json:"engine"`
+	Grafted string        `json:"grafted"`
 }
 
 // evaluations are those of the model of a training, which they name by its key.
@@ -145,7 +146,7 @@ func evaluation(e runs.Entry) (linked, bool) {
 	if json.Unmarshal(e.Manifest.Inputs, &in) != nil || json.Unmarshal(e.Manifest.Result, &m) != nil {
 		return linked{}, false
 	}
-	return linked{Evaluation{e, in.Label, in.Suite, in.Engine, m}, in.Trained}, true
+	return linked{Evaluation{e, in.Label, in.Suite, in.Engine, m, in.Grafted}, in.Trained}, true
 }
 
 // result reads the answers of an evaluation.
@@ -177,6 +178,19 @@ func (s *Store) ByKey(kind, key string) (runs.Entry, bool) {
 		}
 	}
 	return runs.Entry{}, false
+}
+
+// trainedOf returns the ID of the training that a package was made of, "" where it
+// is gone.
+func (s *Store) trainedOf(e runs.Entry) string {
+	var in struct {
+		Trained string `json:"trained"`
+	}
+	if json.Unmarshal(e.Manifest.Inputs, &in) != nil {
+		return ""
+	}
+	t, _ := s.ByKey("train", in.Trained)
+	return t.ID
 }
 
 // Beside are the other evaluations of the newest report that holds this one: the

@@ -35,6 +35,26 @@ type (
 		Dtype        string `json:"dtype"`
 	}
 
+	// CheckGraft asks whether what is trained on one model can be added to another.
+	CheckGraft struct {
+		Protocol  int    `json:"protocol"`
+		Kind      string `json:"kind"`
+		BaseModel string `json:"base_model"`
+		Onto      string `json:"onto"`
+	}
+
+	// Graft adds what an adapter adds to its base model to another model.
+	Graft struct {
+		Protocol     int    `json:"protocol"`
+		Kind         string `json:"kind"`
+		BaseModel    string `json:"base_model"`
+		Onto         string `json:"onto"`
+		Adapter      string `json:"adapter"`
+		Output       string `json:"output"`
+		ChatTemplate string `json:"chat_template"`
+		Dtype        string `json:"dtype"`
+	}
+
 	// Count counts the tokens of texts, a JSON string a line, and writes a number a
 	// line.
 	Count struct {
