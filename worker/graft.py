@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel
 from peft.tuners.trainable_tokens.layer import TrainableTokensLayer
 from safetensors import safe_open
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from jobs import BadInput, first_line
 from models import DTYPES, Emit, check_adapter, load_model, load_tokenizer, save_folder
@@ -20,28 +20,33 @@ OTHER_FAMILY = "name the Instruct model of the same family and size"
 
 
 def graft(job: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Adds what the adapter adds to base_model to the weights of onto, and writes the sum as a folder of its own.
+    """Adds what the adapters add to base_model to the weights of onto, and writes the sum as a folder of its own.
+
+    Of several, each was trained on base_model with those before it merged in.
 
     A matrix becomes W_onto + B A, a trained row of an embedding row_onto + (row_trained - row_base). The difference is
     computed in 32 bit, rounded to dtype and added there, as a merge with the adapter's own base does it.
     """
     result = check_graft(job, emit)
-    check_adapter(job["adapter"])
-    check_parts(Path(job["adapter"]))
+    for adapter in job["adapters"]:
+        check_adapter(adapter)
+        check_parts(Path(adapter))
     with ExitStack() as stack:
         base, onto = (Weights(Path(job[key]), stack) for key in ("base_model", "onto"))
         result["gap"] = gap(base, onto)
         model = load_model(job["onto"], dtype=DTYPES[job["dtype"]])
-        try:
-            adapted = PeftModel.from_pretrained(model, job["adapter"])
-            result["matrices"] = sum(name.endswith("lora_A") for name, _ in adapted.named_modules())
-            result["rows"] = move_rows(adapted, base)
-            # safe_merge looks for NaN, which a diverged adapter would spread into every layer.
-            merged = adapted.merge_and_unload(safe_merge=True)
-        except (RuntimeError, ValueError) as error:
-            raise BadInput(f"the adapter does not fit the model: {first_line(error)}") from error
-    save_folder(merged, load_tokenizer(job["onto"], job["chat_template"]), Path(job["output"]))
-    return result | {"output": job["output"], "parameters": merged.num_parameters(), "dtype": job["dtype"]}
+        before: dict[str, torch.Tensor] = {}
+        for adapter in job["adapters"]:
+            try:
+                adapted = PeftModel.from_pretrained(model, adapter)
+                result["matrices"] = sum(name.endswith("lora_A") for name, _ in adapted.named_modules())
+                result["rows"] = move_rows(adapted, base, before)
+                # safe_merge looks for NaN, which a diverged adapter would spread into every layer.
+                model = adapted.merge_and_unload(safe_merge=True)
+            except (RuntimeError, ValueError) as error:
+                raise BadInput(f"the adapter does not fit the model: {first_line(error)}") from error
+    save_folder(model, load_tokenizer(job["onto"], job["chat_template"]), Path(job["output"]))
+    return result | {"output": job["output"], "parameters": model.num_parameters(), "dtype": job["dtype"]}
 
 
 def check_graft(job: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -78,7 +83,7 @@ INCIDENTAL = ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "
 
 def check_config(base: str, onto: str) -> list[str]:
     """The keys in which the two configurations differ; BadInput where one of them is the architecture's."""
-    first, second = (AutoConfig.from_pretrained(folder).to_dict() for folder in (base, onto))
+    first, second = (read_config(folder).to_dict() for folder in (base, onto))
     differs = sorted(key for key in first.keys() | second.keys() if first.get(key) != second.get(key))
     for key in ARCHITECTURE:
         if key in differs:
@@ -88,6 +93,15 @@ def check_config(base: str, onto: str) -> list[str]:
                 OTHER_FAMILY,
             )
     return [key for key in differs if key not in INCIDENTAL]
+
+
+def read_config(folder: str) -> PreTrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"cannot read config.json in {folder}: {first_line(error)}", "name the folder of a model"
+        ) from error
 
 
 class Weights:
@@ -104,7 +118,7 @@ class Weights:
                 raise BadInput(f"{folder} lacks {name}", "a graft reads both models as safetensors")
             file = stack.enter_context(safe_open(str(folder / name), "pt"))
             self.where |= dict.fromkeys(file.keys(), file)
-        if AutoConfig.from_pretrained(str(folder)).tie_word_embeddings:
+        if read_config(str(folder)).tie_word_embeddings:
             self.where.pop("lm_head.weight", None)  # a second name of the input embeddings, which some folders repeat
 
     @property
@@ -145,16 +159,16 @@ def check_tokenizers(base: str, onto: str) -> int:
 
 
 def gap(base: Weights, onto: Weights) -> float:
-    """How far apart the two models are: the mean over all tensors of sum |b - i| / (sum |b| + sum |i|).
+    """How far apart the two models are: the mean over their matrices of sum |b - i| / (sum |b| + sum |i|).
 
     The paper measures pairs by it. 0 are equal weights, about 0.7 weights that have nothing to do with each other.
     """
-    total = 0.0
-    for name in base.where:
+    total, matrices = 0.0, [name for name, shape in base.shapes.items() if len(shape) > 1]
+    for name in matrices:
         first, second = base.read(name).float(), onto.read(name).float()
         size = first.abs().sum() + second.abs().sum()
         total += ((first - second).abs().sum() / size).item() if size > 0 else 0.0
-    return round(total / len(base.where), 6)
+    return round(total / len(matrices), 6)
 
 
 # What of an adapter can be added to other weights. The rest stands for weights of the base model or was fitted to them.
@@ -177,10 +191,11 @@ def check_parts(adapter: Path) -> None:
             )
 
 
-def move_rows(adapted: PeftModel, base: Weights) -> int:
+def move_rows(adapted: PeftModel, base: Weights, before: dict[str, torch.Tensor]) -> int:
     """Makes the trained rows of the embeddings those of onto with the difference added; returns how many there are.
 
-    An adapter holds such rows as they are after training, not what changed in them.
+    An adapter holds such rows as they are after training, not what changed in them. Before are those that an earlier
+    adapter left, by their tensor: the next one's training began with them.
     """
     count = 0
     for name, layer in adapted.named_modules():
@@ -189,6 +204,9 @@ def move_rows(adapted: PeftModel, base: Weights) -> int:
         tensor = name.removeprefix("base_model.model.").removesuffix(".token_adapter") + ".weight"
         for adapter, rows in layer.token_indices.items():
             trained, own = layer.trainable_tokens_delta[adapter], layer.trainable_tokens_original[adapter]
-            trained.data = own.float() + (trained.data.float() - base.read(tensor)[rows].float())
+            start = before[tensor] if tensor in before else base.read(tensor)[rows].float()
+            after = trained.data.float()
+            trained.data = own.float() + (after - start)
+            before[tensor] = after.to(own.dtype).float()
             count += len(rows)
     return count

@@ -70,6 +70,10 @@ def names(value: Any) -> str:
     return "" if isinstance(value, list) and all(not text(name) for name in value) else "a list of names"
 
 
+def adapters(value: Any) -> str:
+    return "" if value and not names(value) else "a list of adapter folders"
+
+
 def lines(value: Any) -> str:
     return "" if isinstance(value, list) and all(not whole(1)(line) for line in value) else "a list of line numbers"
 
@@ -140,7 +144,7 @@ KINDS: dict[str, dict[str, Check]] = {
     "import_base": {"source": text, "output": text},
     "merge": {"base_model": text, "adapter": text, "output": text},
     "check_graft": {"base_model": text, "onto": text},
-    "graft": {"base_model": text, "onto": text, "adapter": text, "output": text},
+    "graft": {"base_model": text, "onto": text, "adapters": adapters, "output": text},
     "count": {"base_model": text, "texts": text, "output": text},
     "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
     "generate": {

@@ -261,6 +261,9 @@ func (c *Card) how(b *strings.Builder) {
 	b.WriteString("\n## Training\n\n")
 	fmt.Fprintf(b, "LoRA of rank %d, alpha %d, dropout %g, on %s; base weights %s while training; seed %d.\n\n", r.Lora.R, r.Lora.Alpha, r.Lora.Dropout,
 		text(strings.Join(r.Lora.Targets, ", ")), map[string]string{"none": "not quantized", "nf4": "in 4 bit (NF4)"}[r.Quantization], r.Seed)
+	if r.Merges(2) {
+		b.WriteString("Stage 1's adapter was merged into the base model, and stage 2 trained a fresh one on the sum.\n\n")
+	}
 	b.WriteString("| stage | loss on | epochs | learning rate | batch | longest row | steps | tokens | validation loss before | after |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, s := range c.Training.Stages {
 		st, loss := r.Stage1, "all tokens"
@@ -306,6 +309,10 @@ func (c *Card) use(b *strings.Builder) {
 	if n := len(c.Training.Stages); n > 0 && strings.HasPrefix(c.Training.Stages[n-1].Name, "stage 1") {
 		stage = "stage1"
 	}
+	first := ""
+	if c.Recipe.Merges(2) {
+		first = "model = PeftModel.from_pretrained(model, \"stage1/adapter\").merge_and_unload()\n"
+	}
 	fmt.Fprintf(b, `The adapter is the folder %s; with [PEFT](https://huggingface.co/docs/peft):
 
 %s
@@ -313,12 +320,12 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 model = AutoModelForCausalLM.from_pretrained(%q)
-model = PeftModel.from_pretrained(model, "%s/adapter")
+%smodel = PeftModel.from_pretrained(model, "%s/adapter")
 %s
 
 Prompts are ChatML (%s and %s around each turn), with the first system prompt of %s.
 %s merges the adapter with its base and makes a GGUF file for Ollama and llama.cpp.
-`, code(stage+"/adapter"), "```python", base, stage, "```", code("<|im_start|>"), code("<|im_end|>"), code("recipe.yaml"), code("bbjtune pack"))
+`, code(stage+"/adapter"), "```python", base, first, stage, "```", code("<|im_start|>"), code("<|im_end|>"), code("recipe.yaml"), code("bbjtune pack"))
 }
 
 const limits = `

@@ -34,6 +34,7 @@ var unreached = map[string]string{
 	"record.tracking":       "the same",
 	"record.evaluation":     "the same",
 	"record.artefacts":      "the same",
+	"stage1.start":          "stage 1 starts from the base model, and setting it is an error",
 	"stage1.loss":           "raw text has no prompt that could be left out",
 }
 
@@ -136,7 +137,7 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 	}
 	trained := step{&runs.Dir{Key: "x"}, &runs.Manifest{}}
 	text, err := json.Marshal([]any{
-		data, b.identity, p.requirements(), p.stages(), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
+		data, b.identity, p.requirements(), p.stages(), p.adapters(trained), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
 		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.graftInputs(trained, b, onto), p.modelfile(), p.retentionInputs("x", "x", general, false),
 	})
 	r.must(err)
@@ -158,7 +159,7 @@ func (r *reach) other(k recipe.Key, v reflect.Value) {
 		"data.general": {"general2"}, "data.general_extensions": {".py", ".go"}, "data.hold_out": {"suite3"}, "data.system_prompts": {"Write BBj."},
 		"lora.targets": {"q_proj"}, "tracking": {"wandb"}, "package.quantize": {"q8_0"}, "evaluate.retention.general": {"general2"},
 	}
-	texts := map[string]string{"base.model": "model2", "graft.onto": "model4", "evaluate.suite": "suite3"}
+	texts := map[string]string{"base.model": "model2", "graft.onto": "model4", "stage2.start": "merged", "evaluate.suite": "suite3"}
 	switch {
 	case lists[k.Path] != nil:
 		v.Set(reflect.ValueOf(lists[k.Path]).Convert(v.Type()))
@@ -247,7 +248,13 @@ func TestAllowancesTrainNothingAnew(t *testing.T) {
 	if got := key(other); got != plain {
 		t.Errorf("%s\n%s", got, plain)
 	}
-	for _, word := range []string{"allow", "graft", "record", "extends"} {
+	other = r.full()
+	other.Stage2.Start = "merged"
+	if key(other) == plain {
+		t.Error("what stage 2 starts from is not in the key of a training")
+	}
+	// That a stage can start from a merged model was not known to earlier trainings.
+	for _, word := range []string{"allow", "graft", "record", "extends", "start"} {
 		if strings.Contains(plain, `"`+word+`"`) {
 			t.Errorf("%s is in the key of a training", word)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"bbjtune/internal/card"
 	"bbjtune/internal/chat"
@@ -41,7 +42,7 @@ func (p *pipeline) graft(ctx context.Context) (step, error) {
 	defer s.dir.Close()
 	task := p.show.Start("graft and convert")
 	defer task.Drop()
-	g, err := p.mergeOnto(ctx, s, b, onto, p.lastAdapter(trained))
+	g, err := p.mergeOnto(ctx, s, b, onto, p.adapters(trained))
 	if err != nil {
 		return step{}, err
 	}
@@ -62,8 +63,13 @@ func (p *pipeline) graft(ctx context.Context) (step, error) {
 // what, and what it is added to.
 func (p *pipeline) graftInputs(trained step, b, onto *base) map[string]any {
 	in := p.packInputs(trained.dir.Key)
-	adapter, _ := trained.manifest.Lookup(p.lastStage() + "/adapter/adapter_model.safetensors")
-	in["graft"] = map[string]any{"base": b.identity, "adapter": adapter.SHA256, "onto": onto.identity, "form": graftForm}
+	sums := map[string]string{}
+	for _, f := range trained.manifest.Files {
+		if strings.HasSuffix(f.Path, "/adapter/adapter_model.safetensors") {
+			sums[f.Path] = f.SHA256
+		}
+	}
+	in["graft"] = map[string]any{"base": b.identity, "adapters": sums, "onto": onto.identity, "form": graftForm}
 	return in
 }
 
@@ -75,14 +81,24 @@ func (p *pipeline) ensureOnto(ctx context.Context) (*base, error) {
 	if p.onto != nil {
 		return p.onto, nil
 	}
-	b, err := p.findModel(ctx, "graft.onto", p.recipe.Graft.Onto)
-	p.onto = b
-	return b, err
+	b, err := p.ensureBase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	onto, err := p.findModel(ctx, "graft.onto", p.recipe.Graft.Onto)
+	if err == nil && onto.identity == b.identity {
+		err = fault.New("graft.onto has the weights of the base model", "name the Instruct model of the same family")
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.onto = onto
+	return onto, nil
 }
 
 // mergeOnto writes the grafted model, and what the worker found of the two models.
 // An earlier attempt that left both is not repeated.
-func (p *pipeline) mergeOnto(ctx context.Context, s step, b, onto *base, adapter string) (*record.Graft, error) {
+func (p *pipeline) mergeOnto(ctx context.Context, s step, b, onto *base, adapters []string) (*record.Graft, error) {
 	const name = "graft.json"
 	g := &record.Graft{}
 	if text, err := os.ReadFile(s.path(name)); err == nil && exists(s.path("merged")) && json.Unmarshal(text, g) == nil {
@@ -92,8 +108,12 @@ func (p *pipeline) mergeOnto(ctx context.Context, s step, b, onto *base, adapter
 	if err != nil {
 		return nil, err
 	}
+	var full []string
+	for _, adapter := range adapters {
+		full = append(full, abs(adapter))
+	}
 	job := trainer.Graft{
-		Protocol: trainer.Protocol, Kind: "graft", BaseModel: abs(b.model), Onto: abs(onto.model), Adapter: abs(adapter),
+		Protocol: trainer.Protocol, Kind: "graft", BaseModel: abs(b.model), Onto: abs(onto.model), Adapters: full,
 		Output: abs(s.path("merged")), ChatTemplate: chat.Template, Dtype: onto.dtype,
 	}
 	text, err := w.Run(ctx, job, s.path("job.json"), p.say)

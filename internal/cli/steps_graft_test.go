@@ -121,7 +121,7 @@ func TestGraft(t *testing.T) {
 	g.must(err)
 	jobs := g.jobs()
 	if len(jobs) != 1 || jobs[0].Kind != "graft" || jobs[0].BaseModel != abs("base") || jobs[0].Onto != abs("instruct") ||
-		jobs[0].Adapter != abs(g.trained.path("stage2", "adapter")) || jobs[0].Dtype != "bfloat16" || jobs[0].ChatTemplate == "" {
+		!slices.Equal(jobs[0].Adapters, []string{abs(g.trained.path("stage2", "adapter"))}) || jobs[0].Dtype != "bfloat16" || jobs[0].ChatTemplate == "" {
 		t.Errorf("jobs %+v", jobs)
 	}
 	for _, name := range []string{"merged/model.safetensors", "model-f16.gguf", "Modelfile", cardFile} {
@@ -190,7 +190,7 @@ func TestGraftGoesOn(t *testing.T) {
 		if i == 2 {
 			g.must(os.Remove(s.path("graft.json")))
 		}
-		found, err := p.mergeOnto(t.Context(), s, b, onto, "adapter")
+		found, err := p.mergeOnto(t.Context(), s, b, onto, []string{"adapter"})
 		g.must(err)
 		if n := len(g.jobs()); n != want || found.Gap != 0.7 || found.Onto != "instruct" || found.Base != "base" {
 			t.Errorf("time %d: %d jobs, %+v", i, n, found)
@@ -221,8 +221,53 @@ func TestGraftOfNoPair(t *testing.T) {
 	if done, _ := filepath.Glob("runs/pack/*/manifest.json"); len(done) > 0 {
 		t.Errorf("made %v", done)
 	}
+	p.onto, p.recipe.Graft.Onto = nil, "./base"
+	if _, err := p.ensureOnto(t.Context()); err == nil || err.Error() != "graft.onto has the weights of the base model" {
+		t.Errorf("onto itself: %v", err)
+	}
 	g.must(os.Rename(g.trained.dir.Path, "runs/train/shop-0123456789ab"))
 	if err := p.checkGraft(t.Context()); err != nil || len(g.jobs()) > 0 {
 		t.Errorf("checked although the training is done: %v", err)
+	}
+}
+
+// Stage 2 starts from stage 1 merged into the base model: merged once, kept with the
+// models that are trained on, and made again where it was deleted. The package and
+// the graft are made of both adapters.
+func TestStageOnMergedBase(t *testing.T) {
+	g := newGrafting(t)
+	p := g.pipeline("instruct", facts("0.02"))
+	p.recipe.Stage2.Start = "merged"
+	one := g.trained.path("stage1", "adapter")
+	g.must(runs.WriteFile(filepath.Join(one, "adapter_model.safetensors"), []byte("stage 1")))
+	at := func(n int) trainer.Paths {
+		s := &stageRun{p: p, n: n, adapterIn: one, base: p.origin, data: step{dir: &runs.Dir{Path: "data"}}}
+		paths, err := s.start(t.Context())
+		g.must(err)
+		return paths
+	}
+	paths := at(2)
+	jobs := g.jobs()
+	if len(jobs) != 1 || jobs[0].Kind != "merge" || jobs[0].BaseModel != abs("base") || jobs[0].Dtype != "bfloat16" || jobs[0].Output != abs(paths.BaseModel) || !strings.HasPrefix(paths.BaseModel, "cache") || paths.AdapterIn != "" {
+		t.Errorf("%+v, jobs %+v", paths, jobs)
+	}
+	if again := at(2); again != paths || len(g.jobs()) > 0 {
+		t.Errorf("merged twice: %+v", again)
+	}
+	if first := at(1); first.BaseModel != "base" || first.AdapterIn != one || len(g.jobs()) > 0 {
+		t.Errorf("stage 1 on %+v", first)
+	}
+	g.must(os.RemoveAll("cache"))
+	last, err := p.lastBase(t.Context(), g.trained, p.origin)
+	g.must(err)
+	if last.model != paths.BaseModel || len(g.jobs()) != 1 {
+		t.Errorf("packed on %+v", last)
+	}
+	if got := p.adapters(g.trained); !slices.Equal(got, []string{one, g.trained.path("stage2", "adapter")}) {
+		t.Errorf("adapters %v", got)
+	}
+	g.must(runs.WriteFile(filepath.Join(one, "adapter_model.safetensors"), []byte("another")))
+	if other := at(2); other.BaseModel == paths.BaseModel {
+		t.Error("another adapter of stage 1 leads to the same model")
 	}
 }

@@ -159,7 +159,7 @@ func scored(v record.Evaluation) card.Evaluation {
 // trainingOf returns the training that a run is, or that a package was made of,
 // and that package.
 func trainingOf(s *record.Store, name string) (r *record.Run, pack *runs.Entry, err error) {
-	e, err := s.Find(name, "train")
+	e, err := s.Find(name, "train", "pack")
 	if err != nil {
 		return nil, nil, err
 	}

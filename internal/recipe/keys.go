@@ -31,6 +31,7 @@ type Key struct {
 // stageKeys describe the keys of either stage.
 var stageKeys = []Key{
 	{Path: "enabled", Meaning: "false leaves the stage out"},
+	{Path: "start", Meaning: "what stage 2 goes on from: `adapter` trains that of stage 1 further, `merged` merges it into the base model first and trains a fresh one", Words: []string{"", "adapter", "merged"}},
 	{Path: "epochs", Meaning: "passes over all rows", Low: 0.001, High: 100},
 	{Path: "learning_rate", Meaning: "how far a step moves the adapter", Low: 1e-8, High: 1},
 	{Path: "scheduler", Meaning: "how the rate falls", Words: []string{"linear", "cosine", "constant", "constant_with_warmup"}},

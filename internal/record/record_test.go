@@ -374,12 +374,14 @@ func TestFind(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
 	w.debris()
+	w.finish("pack", "alone", 1, nil, nil)
+	w.finish("eval", "alone", 1, nil, nil)
 	s := open(t)
 	for name, want := range map[string]string{
-		"first": "train/first", "fir": "train/first", "slow": "train/slower", "slower-tu": "eval/slower-tuned",
+		"first": "train/first", "fir": "train/first", "alone": "pack/alone", "slow": "train/slower", "slower-tu": "eval/slower-tuned",
 		"runs/train/half-0123456789ab": "train/half", "./runs/train/half-0123456789ab/": "train/half",
 	} {
-		e, err := s.Find(name, "train")
+		e, err := s.Find(name, "train", "pack")
 		if err != nil || e.Kind+"/"+e.Name() != want {
 			t.Errorf("%q is %s/%s, %v, want %s", name, e.Kind, e.Name(), err, want)
 		}

@@ -209,7 +209,7 @@ func (t *ShownTraining) text(p *page) {
 }
 
 // inShort are the keys of a stage that decide most.
-var inShort = []string{"enabled", "epochs", "learning_rate", "batch_size", "gradient_accumulation", "max_length", "packing", "loss", "early_stopping"}
+var inShort = []string{"enabled", "start", "epochs", "learning_rate", "batch_size", "gradient_accumulation", "max_length", "packing", "loss", "early_stopping"}
 
 // settings writes the recipe in short: what both stages share, then each stage.
 func (t *ShownTraining) settings(p *page) {

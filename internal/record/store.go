@@ -41,9 +41,9 @@ func (s *Store) Kinds() []string {
 }
 
 // Find returns the folder that a name means: a path, an ID, an ID without its
-// hash, or the beginning of one. Where several kinds fit, the preferred one is
-// meant.
-func (s *Store) Find(name, preferred string) (runs.Entry, error) {
+// hash, or the beginning of one. Where several kinds fit, the first of the
+// preferred ones is meant.
+func (s *Store) Find(name string, preferred ...string) (runs.Entry, error) {
 	if strings.ContainsAny(name, `/\`) || name == "." || name == ".." {
 		e, err := runs.Inspect(name)
 		if err != nil {
@@ -54,7 +54,13 @@ func (s *Store) Find(name, preferred string) (runs.Entry, error) {
 	whole := s.matching(func(e runs.Entry) bool { return e.ID == name })
 	called := s.matching(func(e runs.Entry) bool { return e.Name() == name })
 	begun := s.matching(func(e runs.Entry) bool { return name != "" && strings.HasPrefix(e.ID, name) })
-	for _, list := range [][]runs.Entry{whole, of(called, preferred), of(begun, preferred), begun} {
+	lists := [][]runs.Entry{whole}
+	for _, alike := range [][]runs.Entry{called, begun} {
+		for _, kind := range preferred {
+			lists = append(lists, of(alike, kind))
+		}
+	}
+	for _, list := range append(lists, begun) {
 		switch {
 		case len(list) == 1:
 			return list[0], nil

@@ -43,16 +43,17 @@ type (
 		Onto      string `json:"onto"`
 	}
 
-	// Graft adds what an adapter adds to its base model to another model.
+	// Graft adds what adapters add to their base model to another model. Each was
+	// trained with those before it merged in.
 	Graft struct {
-		Protocol     int    `json:"protocol"`
-		Kind         string `json:"kind"`
-		BaseModel    string `json:"base_model"`
-		Onto         string `json:"onto"`
-		Adapter      string `json:"adapter"`
-		Output       string `json:"output"`
-		ChatTemplate string `json:"chat_template"`
-		Dtype        string `json:"dtype"`
+		Protocol     int      `json:"protocol"`
+		Kind         string   `json:"kind"`
+		BaseModel    string   `json:"base_model"`
+		Onto         string   `json:"onto"`
+		Adapters     []string `json:"adapters"`
+		Output       string   `json:"output"`
+		ChatTemplate string   `json:"chat_template"`
+		Dtype        string   `json:"dtype"`
 	}
 
 	// Count counts the tokens of texts, a JSON string a line, and writes a number a
