@@ -1,4 +1,4 @@
-"""Writes a tiny random Qwen2 with ChatML tokens into a folder: python make_tiny.py FOLDER [SEED]. For tests only."""
+"""Writes tiny random Qwen2 models with ChatML tokens into folders: python make_tiny.py FOLDER… For tests only."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python make_tiny.py FOLDER [SEED]")
-    make_tiny(Path(sys.argv[1]), seed=int([*sys.argv, "7"][2]))
+    if len(sys.argv) < 2:
+        sys.exit("usage: python make_tiny.py FOLDER…")
+    for seed, name in enumerate(sys.argv[1:], 7):
+        make_tiny(Path(name), seed=seed)

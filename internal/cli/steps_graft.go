@@ -69,7 +69,7 @@ func (p *pipeline) graftInputs(trained step, b, onto *base) map[string]any {
 			sums[f.Path] = f.SHA256
 		}
 	}
-	in["graft"] = map[string]any{"base": b.identity, "adapters": sums, "onto": onto.identity, "form": graftForm}
+	in["graft"] = map[string]any{"base": b.identity, "adapters": sums, "onto": onto.identity, "name": p.recipe.Graft.Onto, "form": graftForm}
 	return in
 }
 
