@@ -26,7 +26,7 @@ var decisions = []struct {
 	{"what the family is", "base-model.md", "What the three share", []string{`5\.5 trillion tokens, 70 % of them code`, `more than 92 languages`, `Apache-2\.0`, `FIM`}},
 	{"the alignment tax and its mechanism", "base-model.md", "The alignment tax", []string{
 		`The mechanism`, `same weights`, `2505\.12716, a preprint, submitted to ICLR 2026`, `grafts\* the difference onto the Instruct model`, `does not show that a tuned Base model alone`}},
-	{"graft is an option to measure", "base-model.md", "Grafting: an option to measure", []string{`2606\.16827`, `planned`}},
+	{"graft is an option to measure", "base-model.md", "Grafting: an option to measure", []string{`2606\.16827`, `in progress`, `Shadow-FT`, `nothing is claimed`}},
 	{"bbjllm is valuable", "first-attempt.md", "What it proved", []string{`feasible`, `infrastructure`, `9,922 examples`, `right family and the right targets`}},
 	{"no validation set", "first-attempt.md", "Blocker 1: no validation set", []string{`\*\*What it is\.\*\*`, `\*\*Why it blocks\.\*\*`, `\*\*The fix\.\*\*`, `90/10 split held by construction`}},
 	{"full-sequence loss", "first-attempt.md", "Blocker 2: full-sequence loss", []string{`30 and 40 %`, `-100`, `assistant's tokens alone`}},

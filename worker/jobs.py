@@ -70,6 +70,10 @@ def names(value: Any) -> str:
     return "" if isinstance(value, list) and all(not text(name) for name in value) else "a list of names"
 
 
+def adapters(value: Any) -> str:
+    return "" if value and not names(value) else "a list of adapter folders"
+
+
 def lines(value: Any) -> str:
     return "" if isinstance(value, list) and all(not whole(1)(line) for line in value) else "a list of line numbers"
 
@@ -139,6 +143,8 @@ MORE_ROWS: dict[str, tuple[Check, Any]] = {
 KINDS: dict[str, dict[str, Check]] = {
     "import_base": {"source": text, "output": text},
     "merge": {"base_model": text, "adapter": text, "output": text},
+    "check_graft": {"base_model": text, "onto": text},
+    "graft": {"base_model": text, "onto": text, "adapters": adapters, "output": text},
     "count": {"base_model": text, "texts": text, "output": text},
     "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
     "generate": {
@@ -195,6 +201,8 @@ KINDS: dict[str, dict[str, Check]] = {
 DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
     "import_base": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "merge": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
+    "check_graft": {},
+    "graft": {"chat_template": (optional(text), None), "dtype": (DTYPE, "float32")},
     "quantize": {},
     "generate": {"threads": (whole(0), 0)},
     "perplexity": {"threads": (whole(0), 0)},

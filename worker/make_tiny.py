@@ -1,4 +1,4 @@
-"""Writes a tiny random Qwen2 with ChatML tokens into a folder: python make_tiny.py FOLDER. For tests only."""
+"""Writes tiny random Qwen2 models with ChatML tokens into folders: python make_tiny.py FOLDER… For tests only."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ TEXTS = [
 ]
 
 
-def make_tiny(folder: Path, tied: bool = True, hidden: int = 64) -> None:
+def make_tiny(folder: Path, tied: bool = True, hidden: int = 64, seed: int = 7) -> None:
     """A model folder of about 0.2 M parameters. The same arguments give the same bytes."""
-    set_seed(7)
+    set_seed(seed)
     tokenizer = make_tokenizer()
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -71,6 +71,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python make_tiny.py FOLDER")
-    make_tiny(Path(sys.argv[1]))
+    if len(sys.argv) < 2:
+        sys.exit("usage: python make_tiny.py FOLDER…")
+    for seed, name in enumerate(sys.argv[1:], 7):
+        make_tiny(Path(name), seed=seed)

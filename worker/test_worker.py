@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,10 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from gguf import GGUFReader, GGUFWriter, quants  # noqa: E402
 from peft import PeftModel  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 import generate  # noqa: E402
+import graft  # noqa: E402
 import masks  # noqa: E402
 import models  # noqa: E402
 import train  # noqa: E402
@@ -654,6 +657,138 @@ class Adapters(unittest.TestCase):
         config = json.loads((fixture.root / "copy" / "tokenizer_config.json").read_text())
         self.assertEqual(config["chat_template"], CHATML)
         self.assertFalse((fixture.root / "copy" / "chat_template.jinja").exists())
+
+
+class Grafting(unittest.TestCase):
+    """What was trained on one model, added to the weights of another."""
+
+    def trained(self, name: str, base: Path, **lora: Any) -> Path:
+        """An adapter for the base model, after four steps."""
+        output = fixture.root / f"graft-{name}"
+        job = fixture.stage2(output, None, base_model=str(base), max_steps=4, learning_rate=1e-2)
+        train.train(check_job(job | {"lora": job["lora"] | lora}), lambda *_, **__: None)
+        return output / "adapter"
+
+    def graft(self, base: Path, onto: Path, adapter: Path, output: Path, *more_adapters: Path) -> dict[str, Any]:
+        job = {"protocol": 1, "kind": "graft", "base_model": str(base), "onto": str(onto), "output": str(output)}
+        adapters = [str(each) for each in (adapter, *more_adapters)]
+        more = {"adapters": adapters, "dtype": "bfloat16", "chat_template": CHATML}
+        return graft.graft(check_job(job | more), lambda *_, **__: None)
+
+    def test_the_difference_is_added_exactly(self) -> None:
+        for tied in (True, False):
+            with self.subTest(tied=tied):
+                base, onto, output = (fixture.root / f"graft-{role}-{tied}" for role in ("base", "onto", "out"))
+                make_tiny(base, tied=tied)
+                make_tiny(onto, tied=tied, seed=8)
+                adapter = self.trained(f"rows-{tied}", base, train_stop_tokens=True)
+                result = self.graft(base, onto, adapter, output)
+                self.assertEqual(result["matrices"], 14)  # seven in each of two layers
+                self.assertEqual(result["rows"], 1 if tied else 2)
+                self.assertEqual((result["tensors"], result["tokens"]), (27 - tied, len(make_tokenizer())))
+                self.assertEqual(result["differs"], [])
+                self.check_sum(base, onto, adapter, output)
+
+    def check_sum(self, base: Path, onto: Path, adapter: Path, output: Path) -> None:
+        weights, start, parts = (
+            load_file(folder / name)
+            for folder, name in (
+                (output, "model.safetensors"),
+                (base, "model.safetensors"),
+                (adapter, "adapter_model.safetensors"),
+            )
+        )
+        stop = models.load_tokenizer(str(base)).convert_tokens_to_ids("<|im_end|>")
+        changed = 0
+        for name, own in load_file(onto / "model.safetensors").items():
+            expected, key = own.bfloat16(), "base_model.model." + name.removesuffix(".weight")
+            if key + ".lora_A.weight" in parts:
+                expected += (parts[key + ".lora_B.weight"] @ parts[key + ".lora_A.weight"] * 2).bfloat16()
+            if key + ".token_adapter.trainable_tokens_delta" in parts:
+                trained = parts[key + ".token_adapter.trainable_tokens_delta"][0]
+                expected[stop] = (expected[stop].float() + (trained - start[name][stop])).bfloat16()
+            self.assertEqual(weights[name].dtype, torch.bfloat16)
+            self.assertTrue(torch.equal(weights[name], expected), name)
+            changed += not torch.equal(weights[name], own.bfloat16())
+        self.assertEqual(changed, 14 + sum("token_adapter" in name for name in parts))
+
+    def test_onto_its_own_base_it_is_a_merge(self) -> None:
+        adapter, outputs = self.trained("own", fixture.model), [fixture.root / f"graft-own-{n}" for n in range(2)]
+        result = self.graft(fixture.model, fixture.model, adapter, outputs[0])
+        self.assertEqual((result["gap"], result["rows"]), (0, 0))
+        merge = {"protocol": 1, "kind": "merge", "base_model": str(fixture.model), "output": str(outputs[1])}
+        models.merge(check_job(merge | {"adapter": str(adapter), "dtype": "bfloat16", "chat_template": CHATML}))
+        for path in sorted(outputs[0].iterdir()):
+            self.assertEqual(path.read_bytes(), (outputs[1] / path.name).read_bytes(), path.name)
+
+    def test_two_adapters_that_follow_each_other(self) -> None:
+        """Stage 1 merged, stage 2 on top of it: onto the base itself, the graft is what merging twice comes to."""
+        first, second = (fixture.root / f"graft-merged-{n}" for n in (1, 2))
+        one = self.trained("first", fixture.model, train_stop_tokens=True)
+        merge = {"protocol": 1, "kind": "merge", "dtype": "bfloat16", "chat_template": CHATML}
+        models.merge(check_job(merge | {"base_model": str(fixture.model), "adapter": str(one), "output": str(first)}))
+        two = self.trained("second", first, train_stop_tokens=True)
+        models.merge(check_job(merge | {"base_model": str(first), "adapter": str(two), "output": str(second)}))
+        both = fixture.root / "graft-both"
+        self.graft(fixture.model, fixture.model, one, both, two)
+        expected = load_file(second / "model.safetensors")
+        for name, weights in load_file(both / "model.safetensors").items():
+            if "embed" not in name:
+                self.assertTrue(torch.equal(weights, expected[name]), name)
+            # Row + (trained - row) may be off by the last of 8 bits.
+            self.assertTrue(torch.allclose(weights.float(), expected[name].float(), rtol=0.01), name)
+
+    def test_models_that_are_no_pair(self) -> None:
+        adapter = self.trained("pair", fixture.model)
+        for name, options, message in (
+            ("wide", {"hidden": 128}, "its hidden_size is 128, that of the base model 64"),
+            ("untied", {"tied": False}, "its tie_word_embeddings is False"),
+        ):
+            other = fixture.root / f"graft-{name}"
+            make_tiny(other, **options)
+            with self.assertRaisesRegex(BadInput, message):
+                self.graft(fixture.model, other, adapter, fixture.root / "graft-no")
+        with self.assertRaisesRegex(BadInput, "cannot read config.json"):
+            self.graft(fixture.model, fixture.root, adapter, fixture.root / "graft-no")
+        with self.assertRaisesRegex(BadInput, "is no model folder"):
+            self.graft(fixture.model, fixture.root / "absent", adapter, fixture.root / "graft-no")
+        for name, change, message in (
+            ("config.json", lambda c: c.update(num_attention_heads=2), "num_attention_heads is 2, that of the base"),
+            ("tokenizer.json", self.swap, r"'a' is \d+ in the base model, and \d+ in the one to graft onto"),
+            ("tokenizer.json", lambda t: t["model"]["merges"].pop(), r"split text otherwise \(their model\)"),
+        ):
+            other = fixture.root / "graft-changed"
+            shutil.rmtree(other, ignore_errors=True)
+            shutil.copytree(fixture.model, other)
+            content = json.loads((other / name).read_text(encoding="utf-8"))
+            change(content)
+            (other / name).write_text(json.dumps(content), encoding="utf-8")
+            with self.assertRaisesRegex(BadInput, message):
+                self.graft(fixture.model, other, adapter, fixture.root / "graft-no")
+        self.assertFalse((fixture.root / "graft-no").exists())
+        with self.assertRaisesRegex(BadInput, "b is absent in the base model, and of shape"):
+            graft.check_shapes({"a": [1]}, {"a": [1], "b": [2]})
+
+    def swap(self, content: dict[str, Any]) -> None:
+        vocab = content["model"]["vocab"]
+        vocab["a"], vocab["b"] = vocab["b"], vocab["a"]
+
+    def test_what_is_no_difference_is_refused(self) -> None:
+        for name, lora, message in (
+            ("dora", {"dora": True}, "DoRA cannot be grafted"),
+            ("whole", {"modules_to_save": ["norm"]}, "norm.weight is trained as a whole"),
+        ):
+            adapter = self.trained(name, fixture.model, **lora)
+            with self.assertRaisesRegex(BadInput, message):
+                self.graft(fixture.model, fixture.model, adapter, fixture.root / "graft-no")
+
+    def test_the_gap_is_that_of_the_paper(self) -> None:
+        other = fixture.root / "graft-other"
+        make_tiny(other, seed=8)
+        with graft.ExitStack() as stack:
+            base, onto = (graft.Weights(folder, stack) for folder in (fixture.model, other))
+            self.assertAlmostEqual(graft.gap(base, onto), 0.5**0.5, delta=0.01)
+            self.assertEqual(graft.gap(base, base), 0)
 
 
 class Quantizing(unittest.TestCase):

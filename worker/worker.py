@@ -121,6 +121,10 @@ def run(request: str, protocol: Protocol) -> None:
             from quantize import quantize
 
             result = quantize(job)
+        elif job["kind"] in ("graft", "check_graft"):
+            import graft
+
+            result = getattr(graft, job["kind"])(job, protocol.emit)
         elif job["kind"] in ("generate", "perplexity"):
             import generate
 

@@ -34,6 +34,23 @@ type Card struct {
 	Evaluations []Evaluation
 	// GGUF names the file that is served; without one the card is the adapter's.
 	GGUF string
+	// Graft says what the trained difference was added to, nil for the base model
+	// itself.
+	Graft *Graft
+}
+
+// Graft is the other model of a graft.
+type Graft struct {
+	// Onto names it as the recipe does; Identity pins its weights.
+	Onto, Identity string
+}
+
+// name is what the model is called.
+func (c *Card) name() string {
+	if c.Graft != nil {
+		return c.Recipe.Name + "-graft"
+	}
+	return c.Recipe.Name
 }
 
 // Evaluation is a score of the model, and those of the models beside it.
@@ -49,7 +66,7 @@ type Evaluation struct {
 // front is the metadata that the model hub knows (huggingface/hub-docs,
 // modelcard.md).
 type front struct {
-	BaseModel   string   `yaml:"base_model,omitempty"`
+	BaseModel   models   `yaml:"base_model,omitempty"`
 	Relation    string   `yaml:"base_model_relation,omitempty"`
 	Library     string   `yaml:"library_name,omitempty"`
 	Pipeline    string   `yaml:"pipeline_tag"`
@@ -57,6 +74,17 @@ type front struct {
 	LicenseName string   `yaml:"license_name"`
 	Tags        []string `yaml:"tags"`
 	Index       []model  `yaml:"model-index,omitempty"`
+}
+
+// models is one name or several, as the hub takes both.
+type models []string
+
+// MarshalYAML implements [yaml.Marshaler].
+func (m models) MarshalYAML() (any, error) {
+	if len(m) == 1 {
+		return m[0], nil
+	}
+	return []string(m), nil
 }
 
 type model struct {
@@ -101,7 +129,7 @@ func (c *Card) Write(w io.Writer) error {
 
 func (c *Card) front() front {
 	f := front{
-		BaseModel: hubName(c.Recipe.Base.Model), Relation: "adapter", Library: "peft", Pipeline: "text-generation",
+		BaseModel: c.origins(), Relation: "adapter", Library: "peft", Pipeline: "text-generation",
 		// Whoever trained it on their own code decides that, not the base model.
 		License: "other", LicenseName: "not-stated", Tags: []string{"bbj", "code", "lora"},
 	}
@@ -112,11 +140,15 @@ func (c *Card) front() front {
 		f.Relation, f.Library = "finetune", ""
 		f.Tags = append(f.Tags, "gguf")
 	}
-	if f.BaseModel == "" {
+	if c.Graft != nil {
+		f.Relation = "merge"
+		f.Tags = append(f.Tags, "merge")
+	}
+	if len(f.BaseModel) == 0 {
 		f.Relation = ""
 	}
 	if len(c.Evaluations) > 0 {
-		m := model{Name: c.Recipe.Name}
+		m := model{Name: c.name()}
 		for _, e := range c.Evaluations {
 			m.Results = append(m.Results, result{
 				Task:    named{"text-generation", "writing BBj"},
@@ -127,6 +159,21 @@ func (c *Card) front() front {
 		f.Index = []model{m}
 	}
 	return f
+}
+
+// origins are the models that this one was made of, as far as the hub has them.
+func (c *Card) origins() models {
+	names := []string{c.Recipe.Base.Model}
+	if c.Graft != nil {
+		names = append(names, c.Graft.Onto)
+	}
+	var list models
+	for _, name := range names {
+		if hub := hubName(name); hub != "" {
+			list = append(list, hub)
+		}
+	}
+	return list
 }
 
 // packages are the models that come in a package, by their names on the hub.
@@ -164,26 +211,39 @@ func licence(base string) string {
 
 func (c *Card) what(b *strings.Builder) {
 	r := c.Recipe
-	fmt.Fprintf(b, "# %s\n\n", text(r.Name))
+	fmt.Fprintf(b, "# %s\n\n", text(c.name()))
 	if r.Description != "" {
 		fmt.Fprintf(b, "%s\n\n", text(r.Description))
 	}
-	name := "a local model, " + code(c.Identity)
-	if hub := hubName(r.Base.Model); hub != "" {
-		name = code(hub)
-	}
+	name := called(r.Base.Model, c.Identity)
 	kind := "a LoRA adapter for"
 	if c.GGUF != "" {
 		kind = "a GGUF file of"
 	}
 	fmt.Fprintf(b, "This is %s %s, trained to write BBj, BASIS's Business BASIC with Java objects. bbjtune %s made it on %s.\n\n", kind, name, text(c.Tool), c.Date.UTC().Format(time.DateOnly))
-	b.WriteString("- Base model: " + name + " (" + r.Base.Kind + ")")
-	if l := licence(hubName(r.Base.Model)); l != "" {
-		b.WriteString(", under " + l + ".\n")
-	} else {
-		b.WriteString("; its licence is not known here, so look it up.\n")
+	if c.Graft != nil {
+		onto := called(c.Graft.Onto, c.Graft.Identity)
+		fmt.Fprintf(b, "It is grafted: what training changed in the base model was added to the weights of %s, which were not trained themselves (Shadow-FT, arXiv 2505.12716).\n\n", onto)
+		b.WriteString("- Grafted onto: " + onto + under(c.Graft.Onto))
 	}
+	b.WriteString("- Base model: " + name + " (" + r.Base.Kind + ")" + under(r.Base.Model))
 	b.WriteString("- Licence of what was trained: not stated. Whoever owns the training data decides; write it into `license` above before you pass this on.\n")
+}
+
+// called is a model by its name on the hub, or by what pins its weights.
+func called(model, identity string) string {
+	if hub := hubName(model); hub != "" {
+		return code(hub)
+	}
+	return "a local model, " + code(identity)
+}
+
+// under ends a line about a model with its licence.
+func under(model string) string {
+	if l := licence(hubName(model)); l != "" {
+		return ", under " + l + ".\n"
+	}
+	return "; its licence is not known here, so look it up.\n"
 }
 
 func (c *Card) data(b *strings.Builder) {
@@ -201,6 +261,9 @@ func (c *Card) how(b *strings.Builder) {
 	b.WriteString("\n## Training\n\n")
 	fmt.Fprintf(b, "LoRA of rank %d, alpha %d, dropout %g, on %s; base weights %s while training; seed %d.\n\n", r.Lora.R, r.Lora.Alpha, r.Lora.Dropout,
 		text(strings.Join(r.Lora.Targets, ", ")), map[string]string{"none": "not quantized", "nf4": "in 4 bit (NF4)"}[r.Quantization], r.Seed)
+	if r.Merges(2) {
+		b.WriteString("Stage 1's adapter was merged into the base model, and stage 2 trained a fresh one on the sum.\n\n")
+	}
 	b.WriteString("| stage | loss on | epochs | learning rate | batch | longest row | steps | tokens | validation loss before | after |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, s := range c.Training.Stages {
 		st, loss := r.Stage1, "all tokens"
@@ -231,7 +294,11 @@ func (c *Card) scores(b *strings.Builder) {
 func (c *Card) use(b *strings.Builder) {
 	b.WriteString("\n## Use\n\n")
 	if c.GGUF != "" {
-		fmt.Fprintf(b, "`Modelfile` beside this card has the chat template, the system prompt and both stop tokens:\n\n```sh\nollama create %s -f Modelfile\nollama run %s\n```\n\nOr serve %s behind an OpenAI-compatible address with `bbjtune serve`.\n", shell(c.Recipe.Package.Name), shell(c.Recipe.Package.Name), code(c.GGUF))
+		name := c.Recipe.Package.Name
+		if c.Graft != nil {
+			name = c.Recipe.Package.GraftName()
+		}
+		fmt.Fprintf(b, "`Modelfile` beside this card has the chat template, the system prompt and both stop tokens:\n\n```sh\nollama create %s -f Modelfile\nollama run %s\n```\n\nOr serve %s behind an OpenAI-compatible address with `bbjtune serve`.\n", shell(name), shell(name), code(c.GGUF))
 		return
 	}
 	base := hubName(c.Recipe.Base.Model)
@@ -242,6 +309,10 @@ func (c *Card) use(b *strings.Builder) {
 	if n := len(c.Training.Stages); n > 0 && strings.HasPrefix(c.Training.Stages[n-1].Name, "stage 1") {
 		stage = "stage1"
 	}
+	first := ""
+	if c.Recipe.Merges(2) {
+		first = "model = PeftModel.from_pretrained(model, \"stage1/adapter\").merge_and_unload()\n"
+	}
 	fmt.Fprintf(b, `The adapter is the folder %s; with [PEFT](https://huggingface.co/docs/peft):
 
 %s
@@ -249,12 +320,12 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 model = AutoModelForCausalLM.from_pretrained(%q)
-model = PeftModel.from_pretrained(model, "%s/adapter")
+%smodel = PeftModel.from_pretrained(model, "%s/adapter")
 %s
 
 Prompts are ChatML (%s and %s around each turn), with the first system prompt of %s.
 %s merges the adapter with its base and makes a GGUF file for Ollama and llama.cpp.
-`, code(stage+"/adapter"), "```python", base, stage, "```", code("<|im_start|>"), code("<|im_end|>"), code("recipe.yaml"), code("bbjtune pack"))
+`, code(stage+"/adapter"), "```python", base, first, stage, "```", code("<|im_start|>"), code("<|im_end|>"), code("recipe.yaml"), code("bbjtune pack"))
 }
 
 const limits = `

@@ -74,6 +74,18 @@ func TestForms(t *testing.T) {
 	c := sample(t, "./models/local.gguf")
 	c.GGUF, c.Evaluations, c.Training.Stages = "model-q8_0.gguf", nil, c.Training.Stages[:1]
 	golden(t, "gguf.md", written(t, c))
+	c = sample(t, "Qwen/Qwen2.5-Coder-14B")
+	c.GGUF, c.Graft = "model-q8_0.gguf", &card.Graft{Onto: "Qwen/Qwen2.5-Coder-14B-Instruct", Identity: "hub:x"}
+	golden(t, "graft.md", written(t, c))
+	c.GGUF, c.Graft, c.Recipe.Stage2.Start = "", nil, "merged"
+	if text := written(t, c); !strings.Contains(text, "stage 2 trained a fresh one") || !strings.Contains(text, "\"stage1/adapter\").merge_and_unload()\nmodel = PeftModel.from_pretrained(model, \"stage2/adapter\")") {
+		t.Errorf("both adapters are needed:\n%s", text)
+	}
+	c.GGUF = "model-q8_0.gguf"
+	c.Graft = &card.Graft{Onto: "/home/me/secret-model", Identity: "sha256:fedcba"}
+	if text := written(t, c); strings.Contains(text, "secret") || !strings.Contains(text, "a local model, `sha256:fedcba`") {
+		t.Errorf("a model of this machine by its place:\n%s", text)
+	}
 }
 
 // No name of a file or a folder of the data, or of this machine, is in a card.

@@ -183,24 +183,42 @@ Status 1 then says that training would not start.`,
 }
 
 func (a *app) packCommand() *cobra.Command {
-	return &cobra.Command{
+	var onto string
+	c := &cobra.Command{
 		Use:   "pack RECIPE",
 		Short: "merge the trained adapter with its base and convert the model to GGUF",
-		Args:  args(1, 1, "one recipe"),
+		Long: `Pack makes a package of what was trained: the merged model, a GGUF file, a
+Modelfile and a model card. It prints the folder.
+
+Where the recipe has graft.onto, or with --graft-onto, it makes a second one and
+prints that folder as well: what was trained on the base model, added to the
+Instruct model of the same family (Shadow-FT, arXiv 2505.12716). Two models
+whose architecture, tensors or tokens differ are refused before the training.`,
+		Args: args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			p, err := a.pipeline(list[0])
 			if err != nil {
 				return err
 			}
 			defer p.close()
-			s, err := p.pack(cmd.Context())
+			if onto != "" {
+				if err := p.recipe.GraftOnto(onto); err != nil {
+					return err
+				}
+			}
+			packed, grafted, err := p.packAll(cmd.Context())
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(a.Out, s.dir.Path)
+			fmt.Fprintln(a.Out, packed.dir.Path)
+			if grafted != nil {
+				fmt.Fprintln(a.Out, grafted.dir.Path)
+			}
 			return nil
 		},
 	}
+	c.Flags().StringVar(&onto, "graft-onto", "", "the Instruct model of the base model's family, named like base.model; it stands for graft.onto of the recipe")
+	return c
 }
 
 func writeJSON(w io.Writer, v any) error {

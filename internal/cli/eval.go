@@ -42,9 +42,9 @@ func (a *app) evalCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval [RECIPE]",
 		Short: "put the held-out suite to models and score the answers",
-		Long: `Eval with a recipe evaluates its untuned model, the few-shot control and the
-tuned model; whatever is missing before that is made first. Without one it
-evaluates a single model:
+		Long: `Eval with a recipe evaluates its untuned model, the few-shot control, the graft
+where it has one, and the tuned model; whatever is missing before that is made
+first. Without one it evaluates a single model:
 
   --url URL --model NAME                 an OpenAI-compatible endpoint (Ollama,
                                          vLLM, llama.cpp, hosted)

@@ -44,6 +44,7 @@ type pipeline struct {
 	data    *step
 	counts  *dataCounts
 	origin  *base
+	onto    *base // what is grafted onto
 	trained *step
 	packed  *step
 
@@ -115,7 +116,7 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 		return nil
 	}
 	lists := []string{p.requirements()}
-	if strings.HasPrefix(p.recipe.Base.Model, "package:") {
+	if strings.HasPrefix(p.recipe.Base.Model, packaged) || strings.HasPrefix(p.recipe.Graft.Onto, packaged) {
 		lists = append(lists, "requirements-demo-base.txt")
 	}
 	env, err := p.makeEnv(ctx, lists)
@@ -222,15 +223,18 @@ func (p *pipeline) ensureBase(ctx context.Context) (*base, error) {
 	if p.origin != nil {
 		return p.origin, nil
 	}
-	b, err := p.findBase(ctx)
+	b, err := p.findModel(ctx, "base.model", p.recipe.Base.Model)
 	p.origin = b
 	return b, err
 }
 
-func (p *pipeline) findBase(ctx context.Context) (*base, error) {
-	name := p.recipe.Base.Model
+// packaged begins the name of a model that comes in a Python package.
+const packaged = "package:"
+
+// findModel finds the model that the recipe names under a key.
+func (p *pipeline) findModel(ctx context.Context, key, name string) (*base, error) {
 	source := p.recipe.Path(name)
-	if pkg, ok := strings.CutPrefix(name, "package:"); ok {
+	if pkg, ok := strings.CutPrefix(name, packaged); ok {
 		if err := p.ensureEnv(ctx); err != nil {
 			return nil, err
 		}
@@ -245,9 +249,9 @@ func (p *pipeline) findBase(ctx context.Context) (*base, error) {
 	case err != nil && isHubName(name) && !exists(p.recipe.Path(filepath.Dir(name))):
 		return p.importBase(ctx, name, strings.ReplaceAll(name, "/", "-"), "hub:"+name, "bfloat16")
 	case err != nil && isHubName(name):
-		return nil, fault.Wrap(fmt.Errorf("base.model: %w", err), "the folder "+filepath.Dir(name)+" here hides the hub model of that name: run in another folder, or put the model there")
+		return nil, fault.Wrap(fmt.Errorf("%s: %w", key, err), "the folder "+filepath.Dir(name)+" here hides the hub model of that name: run in another folder, or put the model there")
 	case err != nil:
-		return nil, fault.Wrap(fmt.Errorf("base.model: %w", err), "name a folder, a .gguf file, a hub model (owner/name) or package:NAME")
+		return nil, fault.Wrap(fmt.Errorf("%s: %w", key, err), "name a folder, a .gguf file, a hub model (owner/name) or package:NAME")
 	case info.IsDir():
 		sum, err := runs.HashTree(source, isModelFile)
 		if err != nil {
@@ -321,11 +325,11 @@ func (p *pipeline) importBase(ctx context.Context, source, name, identity, dtype
 	}
 	b := &base{model: s.path("model"), identity: identity, dtype: dtype}
 	if done {
-		p.before("base model")
+		p.before("model " + name)
 		return b, nil
 	}
 	defer s.dir.Close()
-	task := p.show.Start("base model")
+	task := p.show.Start("model " + name)
 	defer task.Drop()
 	w, err := p.startWorker(ctx)
 	if err != nil {
@@ -333,7 +337,7 @@ func (p *pipeline) importBase(ctx context.Context, source, name, identity, dtype
 	}
 	job := trainer.ImportBase{Protocol: trainer.Protocol, Kind: "import_base", Source: source, Output: b.model, ChatTemplate: chat.Template, Dtype: dtype}
 	if _, err := w.Run(ctx, job, s.path("job.json"), func(trainer.Event) {}); err != nil {
-		return nil, fmt.Errorf("base model %s: %w", p.recipe.Base.Model, err)
+		return nil, fmt.Errorf("model %s: %w", source, err)
 	}
 	if err := p.finish(&s, nil, "model"); err != nil {
 		return nil, err

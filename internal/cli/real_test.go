@@ -69,6 +69,7 @@ func (r *real) run(args ...string) (stdout, stderr string) {
 
 const tinyRecipe = `name: tiny
 base: {model: BASE}
+graft: {onto: BASE-instruct}
 data:
   examples: [REPO/training-data]
   hold_out: [suite]
@@ -95,7 +96,7 @@ func (r *real) write(name, text string) {
 	}
 }
 
-// prepare makes the tiny base model, its recipe and a suite of two cases.
+// prepare makes the tiny base model, one to graft onto, its recipe and a suite of two cases.
 func (r *real) prepare() {
 	r.t.Helper()
 	python, _ := r.run("env")
@@ -103,7 +104,7 @@ func (r *real) prepare() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	make := exec.Command(strings.TrimSpace(python), "-B", filepath.Join(repo, "worker", "make_tiny.py"), filepath.Join(r.dir, "base"))
+	make := exec.Command(strings.TrimSpace(python), "-B", filepath.Join(repo, "worker", "make_tiny.py"), filepath.Join(r.dir, "base"), filepath.Join(r.dir, "base-instruct"))
 	if out, err := make.CombinedOutput(); err != nil {
 		r.t.Fatalf("make_tiny: %v\n%s", err, out)
 	}
@@ -218,12 +219,20 @@ func TestRealRun(t *testing.T) {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(read(t, files[0])), &report); err != nil || len(report.Models) != 3 || len(report.Cases) != 2 || len(report.Cases[0].Outcomes) != 3 || len(report.Cases[0].Outcomes[2].Answers) != 1 {
+	if err := json.Unmarshal([]byte(read(t, files[0])), &report); err != nil || len(report.Models) != 4 || report.Models[2].Model != "graft" || len(report.Cases) != 2 || len(report.Cases[0].Outcomes) != 4 || len(report.Cases[0].Outcomes[3].Answers) != 1 {
 		t.Fatalf("report: %v %+v", err, report)
 	}
 
-	if out, _ := whole.run("runs", "card", "tiny"); !strings.Contains(out, "| tuned |") || !strings.Contains(out, "| untuned |") {
-		t.Errorf("the model card has no scores:\n%s", out)
+	for run, want := range map[string][]string{
+		"tiny":       {"# tiny\n", "| tuned |", "| untuned |", "| graft |"},
+		"tiny-graft": {"# tiny-graft\n", "Grafted onto: a local model", "| tuned |", "| untuned |", "| graft |"},
+	} {
+		out, _ := whole.run("runs", "card", run)
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("the model card of %s has no %q:\n%s", run, w, out)
+			}
+		}
 	}
 	whole.typed(t)
 	whole.workerAnswers(t)

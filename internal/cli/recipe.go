@@ -409,9 +409,6 @@ func (p *pipeline) admit(ctx context.Context) error {
 		}
 		p.advice = append(p.advice, "warning: "+oneLine(d))
 	}
-	if p.recipe.Graft.Onto != "" {
-		p.advice = append(p.advice, "graft.onto is read and not carried out yet: what is packed is the tuned base model")
-	}
 	p.admitted = true
 	if !p.trainedBefore() {
 		p.advise(ctx)

@@ -16,6 +16,7 @@ import (
 	"bbjtune/bbj/check"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
+	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
 )
 
@@ -33,7 +34,7 @@ var unreached = map[string]string{
 	"record.tracking":       "the same",
 	"record.evaluation":     "the same",
 	"record.artefacts":      "the same",
-	"graft.onto":            "grafting is planned",
+	"stage1.start":          "stage 1 starts from the base model, and setting it is an error",
 	"stage1.loss":           "raw text has no prompt that could be left out",
 }
 
@@ -61,7 +62,7 @@ func newReach(t *testing.T) *reach {
 	for name, text := range map[string]string{
 		"one.jsonl": fmt.Sprintf(row, "one"), "two.jsonl": fmt.Sprintf(row, "two"),
 		"raw1/a.bbj": "print 1\n", "raw1/a.txt": "print 3\n", "raw2/a.bbj": "print 2\n", "general1/a.py": "print(1)\n", "general1/a.go": "package a\n", "general2/a.py": "print(2)\n",
-		"model1/config.json": "{}", "model2/config.json": `{"a":1}`, "base.gguf": "1", "tuned.gguf": "2",
+		"model1/config.json": "{}", "model2/config.json": `{"a":1}`, "model3/config.json": `{"a":2}`, "model4/config.json": `{"a":3}`, "graft.gguf": "3", "base.gguf": "1", "tuned.gguf": "2",
 	} {
 		put(t, name, text)
 	}
@@ -101,7 +102,7 @@ func put(t *testing.T, name, text string) {
 // full is a recipe that uses everything.
 func (r *reach) full() *recipe.Recipe {
 	p := recipe.Defaults()
-	p.Name, p.Base.Model = "x", "model1"
+	p.Name, p.Base.Model, p.Graft.Onto = "x", "model1", "model3"
 	p.Data.Examples, p.Data.Rows, p.Data.Raw, p.Data.Corpus, p.Data.General = []string{"examples"}, []string{"one.jsonl"}, []string{"raw1"}, []string{r.corpus[0]}, []string{"general1"}
 	p.Evaluate.Retention.General = []string{"general1"}
 	p.Data.HoldOut, p.Evaluate.Suite, p.Data.FIM.Share, p.Evaluate.Temperature = []string{"suite2"}, "suite1", 0.5, 0.5
@@ -118,23 +119,26 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 	r.must(err)
 	data, err := p.dataInputs(ctx, sources)
 	r.must(err)
-	b, err := p.findBase(ctx)
+	b, err := p.ensureBase(ctx)
+	r.must(err)
+	onto, err := p.ensureOnto(ctx)
 	r.must(err)
 	e, err := p.evaluation("x", rec.Path(rec.Evaluate.Suite), rec.Evaluate.Cases, p.engine, rec.Evaluate.Concurrency)
 	r.must(err)
-	groups, _, err := p.subjects("base.gguf", "tuned.gguf", "trained")
+	groups, _, err := p.subjects("base.gguf", "graft.gguf", "tuned.gguf", "trained")
 	r.must(err)
 	general, err := p.generalTexts()
 	r.must(err)
 	var asked []any
 	for _, group := range groups {
 		for _, s := range group {
-			asked = append(asked, s.options)
+			asked = append(asked, s.options, s.grafted)
 		}
 	}
+	trained := step{&runs.Dir{Key: "x"}, &runs.Manifest{}}
 	text, err := json.Marshal([]any{
-		data, b.identity, p.requirements(), p.stages(), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
-		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.modelfile(), p.retentionInputs("x", "x", general, false),
+		data, b.identity, p.requirements(), p.stages(), p.adapters(trained), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
+		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.graftInputs(trained, b, onto), p.modelfile(), p.retentionInputs("x", "x", general, false),
 	})
 	r.must(err)
 	return string(text)
@@ -155,7 +159,7 @@ func (r *reach) other(k recipe.Key, v reflect.Value) {
 		"data.general": {"general2"}, "data.general_extensions": {".py", ".go"}, "data.hold_out": {"suite3"}, "data.system_prompts": {"Write BBj."},
 		"lora.targets": {"q_proj"}, "tracking": {"wandb"}, "package.quantize": {"q8_0"}, "evaluate.retention.general": {"general2"},
 	}
-	texts := map[string]string{"base.model": "model2", "evaluate.suite": "suite3"}
+	texts := map[string]string{"base.model": "model2", "graft.onto": "model4", "stage2.start": "merged", "evaluate.suite": "suite3"}
 	switch {
 	case lists[k.Path] != nil:
 		v.Set(reflect.ValueOf(lists[k.Path]).Convert(v.Type()))
@@ -244,7 +248,13 @@ func TestAllowancesTrainNothingAnew(t *testing.T) {
 	if got := key(other); got != plain {
 		t.Errorf("%s\n%s", got, plain)
 	}
-	for _, word := range []string{"allow", "graft", "record", "extends"} {
+	other = r.full()
+	other.Stage2.Start = "merged"
+	if key(other) == plain {
+		t.Error("what stage 2 starts from is not in the key of a training")
+	}
+	// That a stage can start from a merged model was not known to earlier trainings.
+	for _, word := range []string{"allow", "graft", "record", "extends", "start"} {
 		if strings.Contains(plain, `"`+word+`"`) {
 			t.Errorf("%s is in the key of a training", word)
 		}

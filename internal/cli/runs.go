@@ -60,14 +60,14 @@ func (a *app) runsShowCommand() *cobra.Command {
 		Use:   "show RUN",
 		Short: "all that is known of a run: recipe, data, environment, losses, evaluations, files",
 		Long: `Show takes a folder, the ID of a run, or the beginning of one that only one
-training has, or only one run.`,
+training has, or only one package, or only one run.`,
 		Args: args(1, 1, "one run"),
 		RunE: func(_ *cobra.Command, list []string) error {
 			s, err := a.store(list)
 			if err != nil {
 				return err
 			}
-			e, err := s.Find(list[0], "train")
+			e, err := s.Find(list[0], "train", "pack")
 			if err != nil {
 				return err
 			}
@@ -141,11 +141,11 @@ with. It tells no more of the training data than counts.`,
 			if err != nil {
 				return err
 			}
-			r, gguf, err := trainingOf(s, list[0])
+			r, pack, err := trainingOf(s, list[0])
 			if err != nil {
 				return err
 			}
-			c, err := cardOf(r, gguf)
+			c, err := cardOf(r, pack)
 			if err != nil {
 				return err
 			}

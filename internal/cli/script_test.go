@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 			os.Exit(status)
 		},
 		"standin-cpl": cpltest.Main,
+		"fake-worker": fakeWorker,
 	})
 }
 

@@ -39,6 +39,7 @@ type subject struct {
 	again              bool // what was answered before is forgotten
 	retryErrors        bool // what got no answer before is asked again
 	care               llm.Care
+	grafted            string            // what it was grafted onto
 	foreign            func(*evaluation) // says what does not fit the suite
 	// connect returns the model, ready to answer.
 	connect func(context.Context) (llm.Model, error)
@@ -99,6 +100,9 @@ func (e *evaluation) evaluate(ctx context.Context, sub subject) (step, *eval.Res
 	if sub.trained != "" {
 		// A finished training is not touched; its evaluations name it instead.
 		inputs["trained"] = sub.trained
+	}
+	if sub.grafted != "" {
+		inputs["grafted"] = sub.grafted
 	}
 	d, m, err := runs.Open(e.runs, "eval", e.name+"-"+sub.slug, Version(), inputs)
 	if err != nil {
@@ -341,8 +345,8 @@ func (p *pipeline) serverOptions(file string) modelserver.Options {
 	return modelserver.Options{Kind: modelserver.XLlamaCPP, Model: file, Context: p.recipe.Evaluate.Context, Parallel: p.recipe.Evaluate.Concurrency}
 }
 
-// evaluateAll evaluates base, few-shot control and tuned model, and returns
-// the results in that order.
+// evaluateAll evaluates base, few-shot control, graft and tuned model, as far as
+// the recipe has them, and returns the results in that order.
 func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, error) {
 	// Read before the hours of training: a suite that is not there must not
 	// be found out about afterwards.
@@ -356,7 +360,7 @@ func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, err
 	if _, _, err := p.shots(p.recipe.Evaluate.FewShot); err != nil {
 		return nil, nil, err
 	}
-	packed, err := p.pack(ctx)
+	packed, grafted, err := p.packAll(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -370,7 +374,11 @@ func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, err
 	}
 	// Training is over: its memory is better used by the server.
 	p.endWorker()
-	groups, servers, err := p.subjects(baseFile, packed.path(p.served()), p.trained.dir.Key)
+	graftFile := ""
+	if grafted != nil {
+		graftFile = grafted.path(p.served())
+	}
+	groups, servers, err := p.subjects(baseFile, graftFile, packed.path(p.served()), p.trained.dir.Key)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -393,18 +401,32 @@ func (p *pipeline) evaluateAll(ctx context.Context) ([]*eval.Result, []step, err
 	return results, steps, nil
 }
 
-// subjects lists what is evaluated, grouped by the server that serves it.
-func (p *pipeline) subjects(baseFile, tunedFile, trained string) ([][]subject, []*server, error) {
-	base, baseServer, err := p.fromFile(baseFile)
-	if err != nil {
-		return nil, nil, err
+// subjects lists what is evaluated, grouped by the server that serves it. There is
+// no graft where its file is "". The tuned model is the last: it is the one that the
+// others are compared with.
+func (p *pipeline) subjects(baseFile, graftFile, tunedFile, trained string) ([][]subject, []*server, error) {
+	onto := p.recipe.Graft.Onto
+	list := []struct {
+		file string
+		subject
+	}{
+		{baseFile, subject{label: "untuned", slug: "base", notes: strings.TrimPrefix(p.recipe.Base.Model, packaged) + " as it comes"}},
+		{graftFile, subject{label: "graft", slug: "graft", notes: "recipe " + p.recipe.Name + ", grafted onto " + onto, trained: trained, grafted: onto}},
+		{tunedFile, p.tuned(trained)},
 	}
-	tuned, tunedServer, err := p.tuned(tunedFile, trained)
-	if err != nil {
-		return nil, nil, err
+	var groups [][]subject
+	var servers []*server
+	for _, each := range list {
+		if each.file == "" {
+			continue
+		}
+		srv := &server{p: p, file: each.file}
+		sub, err := p.asked(each.subject, srv)
+		if err != nil {
+			return nil, nil, err
+		}
+		groups, servers = append(groups, []subject{sub}), append(servers, srv)
 	}
-	base.label, base.slug, base.notes = "untuned", "base", strings.TrimPrefix(p.recipe.Base.Model, "package:")+" as it comes"
-	groups := [][]subject{{base}, {tuned}}
 	if p.recipe.Base.Kind == "base" {
 		// It never saw a chat template: the one in its file is ours.
 		groups[0][0].options.PromptForm = eval.Completion
@@ -417,29 +439,26 @@ func (p *pipeline) subjects(baseFile, tunedFile, trained string) ([][]subject, [
 		}
 		groups[0] = append(groups[0], control)
 	}
-	return groups, []*server{baseServer, tunedServer}, nil
+	return groups, servers, nil
+}
+
+// asked has a model of the recipe asked as the recipe says.
+func (p *pipeline) asked(sub subject, srv *server) (subject, error) {
+	sum, _, err := runs.HashFile(srv.file)
+	if err != nil {
+		return subject{}, err
+	}
+	ev := p.recipe.Evaluate
+	sub.identity = "sha256:" + sum
+	sub.options = eval.Options{System: p.recipe.Data.SystemPrompts[0], Samples: ev.Samples, MaxTokens: ev.MaxTokens, Temperature: ev.Temperature, Seed: p.recipe.Seed, PromptForm: eval.Chat}
+	sub.care = llm.Care{Retries: askRetries, Timeout: askTimeout, Seed: uint64(p.recipe.Seed)}
+	sub.retryErrors, sub.connect = p.retryErrors, srv.connect
+	return sub, nil
 }
 
 // tuned is the tuned model as a subject.
-func (p *pipeline) tuned(file, trained string) (subject, *server, error) {
-	sub, srv, err := p.fromFile(file)
-	sub.label, sub.slug, sub.notes, sub.trained = "tuned", "tuned", "recipe "+p.recipe.Name, trained
-	return sub, srv, err
-}
-
-// fromFile is the model of a GGUF file as a subject without a name yet, and the
-// server that it is asked through.
-func (p *pipeline) fromFile(file string) (subject, *server, error) {
-	sum, _, err := runs.HashFile(file)
-	if err != nil {
-		return subject{}, nil, err
-	}
-	ev, srv := p.recipe.Evaluate, &server{p: p, file: file}
-	return subject{
-		identity: "sha256:" + sum, retryErrors: p.retryErrors, connect: srv.connect,
-		options: eval.Options{System: p.recipe.Data.SystemPrompts[0], Samples: ev.Samples, MaxTokens: ev.MaxTokens, Temperature: ev.Temperature, Seed: p.recipe.Seed, PromptForm: eval.Chat},
-		care:    llm.Care{Retries: askRetries, Timeout: askTimeout, Seed: uint64(p.recipe.Seed)},
-	}, srv, nil
+func (p *pipeline) tuned(trained string) subject {
+	return subject{label: "tuned", slug: "tuned", notes: "recipe " + p.recipe.Name, trained: trained}
 }
 
 // control is the untuned model with examples in its prompt.

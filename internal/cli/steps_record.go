@@ -125,17 +125,24 @@ func (b *board) close() {
 }
 
 // cardOf is the model card of a finished training with the evaluations that
-// there are by now, or of the GGUF file that was made of it.
-func cardOf(r *record.Run, gguf bool) (*card.Card, error) {
+// there are by now, or of the package that was made of it, which may be nil.
+func cardOf(r *record.Run, pack *runs.Entry) (*card.Card, error) {
 	plan, err := r.Plan()
 	if err != nil {
 		return nil, err
 	}
 	c := &card.Card{Recipe: plan, Training: &r.Training, Identity: r.Base(), Date: r.Manifest.Created, Tool: r.Manifest.Tool}
-	if gguf {
+	grafted := ""
+	if pack != nil {
 		c.GGUF = ggufName(plan.Package.Quantize[0])
+		if g := record.Grafted(*pack); g != nil {
+			c.Graft, grafted = &card.Graft{Onto: g.Onto, Identity: g.Identity}, g.Onto
+		}
 	}
 	for _, v := range r.Evaluations {
+		if v.Grafted != grafted {
+			continue
+		}
 		e := scored(v)
 		for _, other := range r.Beside(v) {
 			e.Beside = append(e.Beside, scored(other))
@@ -149,23 +156,25 @@ func scored(v record.Evaluation) card.Evaluation {
 	return card.Evaluation{Label: v.Label, Date: v.Manifest.Created, Suite: v.Suite, Engine: v.Engine, Metrics: v.Metrics}
 }
 
-// trainingOf returns the training that a run is, or that a package was made of.
-func trainingOf(s *record.Store, name string) (r *record.Run, gguf bool, err error) {
-	e, err := s.Find(name, "train")
+// trainingOf returns the training that a run is, or that a package was made of,
+// and that package.
+func trainingOf(s *record.Store, name string) (r *record.Run, pack *runs.Entry, err error) {
+	e, err := s.Find(name, "train", "pack")
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	if e.Kind == "pack" && e.State == runs.Complete {
 		var in struct {
 			Trained string `json:"trained"`
 		}
 		if err := json.Unmarshal(e.Manifest.Inputs, &in); err != nil {
-			return nil, false, fmt.Errorf("%s: inputs of manifest.json: %w", e.Path, err)
+			return nil, nil, fmt.Errorf("%s: inputs of manifest.json: %w", e.Path, err)
 		}
 		if t, ok := s.ByKey("train", in.Trained); ok {
-			e, gguf = t, true
+			made := e
+			e, pack = t, &made
 		}
 	}
 	r, err = record.Load(e.Path)
-	return r, gguf, err
+	return r, pack, err
 }

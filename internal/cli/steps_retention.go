@@ -69,7 +69,12 @@ func (p *pipeline) retention(ctx context.Context, humanEval bool) (*retention.Re
 		return r, s, err
 	}
 	defer s.dir.Close()
-	r, err := p.measureRetention(ctx, s, b.model, p.lastAdapter(trained), texts, humanEval)
+	last, err := p.lastBase(ctx, trained, b)
+	if err != nil {
+		return nil, step{}, err
+	}
+	adapter := p.lastAdapter(trained)
+	r, err := p.measureRetention(ctx, s, [2]measured{{"untuned", b.model, nil}, {"tuned", last.model, &adapter}}, texts, humanEval)
 	if err != nil {
 		return nil, step{}, err
 	}
@@ -83,22 +88,27 @@ func (p *pipeline) retention(ctx context.Context, humanEval bool) (*retention.Re
 	return r, s, p.finish(&s, nil, "retention.json", "texts.jsonl")
 }
 
-func (p *pipeline) measureRetention(ctx context.Context, s step, base, adapter string, texts []retention.Text, humanEval bool) (*retention.Report, error) {
+// measured is a model that general code is put to.
+type measured struct {
+	name, base string
+	adapter    *string
+}
+
+func (p *pipeline) measureRetention(ctx context.Context, s step, two [2]measured, texts []retention.Text, humanEval bool) (*retention.Report, error) {
 	if err := writeLines(s.path("texts.jsonl"), texts); err != nil {
 		return nil, err
 	}
 	var losses [2]retention.Loss
 	var solved [2]int
 	var tasks []retention.Task
-	for i, adapter := range []*string{nil, &adapter} {
-		name := []string{"untuned", "tuned"}[i]
-		loss, err := p.perplexity(ctx, s, name, base, adapter, len(texts))
+	for i, m := range two {
+		loss, err := p.perplexity(ctx, s, m.name, m.base, m.adapter, len(texts))
 		if err != nil {
 			return nil, err
 		}
 		losses[i] = loss
 		if humanEval {
-			if tasks, solved[i], err = p.humanEval(ctx, s, name, base, adapter); err != nil {
+			if tasks, solved[i], err = p.humanEval(ctx, s, m.name, m.base, m.adapter); err != nil {
 				return nil, err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bbjtune/internal/card"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/fault"
@@ -22,7 +23,7 @@ import (
 )
 
 // train runs the stages that the recipe switches on; each continues the
-// adapter of the one before.
+// adapter of the one before, or starts from that merged into the base model.
 func (p *pipeline) train(ctx context.Context) (step, error) {
 	if p.trained == nil {
 		s, err := p.trainOnce(ctx)
@@ -163,6 +164,9 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 	// What the training does not depend on must not make it start anew.
 	r.Name, r.Description, r.Evaluate, r.Package, r.Data, r.Tracking = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}, nil
 	r.Graft, r.Allow, r.Record = recipe.Graft{}, nil, recipe.Record{}
+	if r.Stage2.Start != "merged" {
+		r.Stage2.Start = "" // as it was before there was a choice
+	}
 	r.Stage2.SamplePrompts, r.Stage2.SampleEvery, r.Stage2.SampleTokens = 0, 0, 0
 	return map[string]any{"data": files, "base": b.identity, "recipe": r, "worker": code, "template": chat.Template}, nil
 }
@@ -207,16 +211,19 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 			return &st, nil
 		}
 	}
-	w, err := t.p.startWorker(ctx)
-	if err != nil {
-		return nil, err
-	}
 	out := t.s.path(t.name())
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
-	paths := stagePaths(t.n, t.base, t.data)
-	paths.AdapterIn, paths.Output = t.adapterIn, out
+	paths, err := t.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paths.Output = out
+	w, err := t.p.startWorker(ctx)
+	if err != nil {
+		return nil, err
+	}
 	job := absolute(trainer.NewTrain(t.p.recipe, t.n, paths))
 	samples, err := t.samples()
 	if err != nil {
@@ -255,6 +262,21 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		return nil, err
 	}
 	return st, runs.WriteFile(done, append(text, '\n'))
+}
+
+// start is what the stage trains on: the base model with the adapter of the stage
+// before, or with that merged in.
+func (t *stageRun) start(ctx context.Context) (trainer.Paths, error) {
+	if !t.p.recipe.Merges(t.n) {
+		paths := stagePaths(t.n, t.base, t.data)
+		paths.AdapterIn = t.adapterIn
+		return paths, nil
+	}
+	merged, err := t.p.mergedBase(ctx, t.base, t.adapterIn)
+	if err != nil {
+		return trainer.Paths{}, err
+	}
+	return stagePaths(t.n, merged, t.data), nil
 }
 
 // outputs are the stage's part of the manifest.
@@ -385,10 +407,61 @@ func (p *pipeline) pack(ctx context.Context) (step, error) {
 	return *p.packed, nil
 }
 
-// lastAdapter is the adapter of the last stage.
-func (p *pipeline) lastAdapter(trained step) string {
+// lastStage is the folder of the last stage within that of a training.
+func (p *pipeline) lastStage() string {
 	stages := p.stages()
-	return trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
+	return fmt.Sprintf("stage%d", stages[len(stages)-1])
+}
+
+// lastAdapter is the adapter of the last stage.
+func (p *pipeline) lastAdapter(trained step) string { return trained.path(p.lastStage(), "adapter") }
+
+// adapters are those that make the tuned model of the base model, one after the other.
+func (p *pipeline) adapters(trained step) []string {
+	list := []string{p.lastAdapter(trained)}
+	if p.recipe.Merges(2) {
+		list = append([]string{trained.path("stage1", "adapter")}, list...)
+	}
+	return list
+}
+
+// lastBase is the model that the last adapter was trained on.
+func (p *pipeline) lastBase(ctx context.Context, trained step, b *base) (*base, error) {
+	if !p.recipe.Merges(2) {
+		return b, nil
+	}
+	return p.mergedBase(ctx, b, trained.path("stage1", "adapter"))
+}
+
+// mergedBase is the base model with the adapter of stage 1 merged in, in the
+// precision that the base model is kept in. It lies in the cache like any model that
+// is trained on, and is made again where it was deleted.
+func (p *pipeline) mergedBase(ctx context.Context, b *base, adapter string) (*base, error) {
+	sum, err := runs.HashTree(adapter, func(path string) bool { return path == "adapter_model.safetensors" })
+	if err != nil {
+		return nil, err
+	}
+	inputs := baseInputs(b.identity, b.dtype)
+	inputs["adapter"], inputs["lora"] = sum, p.recipe.Lora
+	s, done, err := p.open(p.cache, "base", p.recipe.Name+"-stage1", inputs)
+	if err != nil {
+		return nil, err
+	}
+	merged := &base{model: s.path("merged"), identity: b.identity + " with adapter sha256:" + sum, dtype: b.dtype}
+	if done {
+		return merged, nil
+	}
+	defer s.dir.Close()
+	task := p.show.Start("merge stage 1")
+	defer task.Drop()
+	if err := p.merge(ctx, s, b, adapter); err != nil {
+		return nil, err
+	}
+	if err := p.finish(&s, nil, "merged"); err != nil {
+		return nil, err
+	}
+	task.End("%s", merged.model)
+	return merged, nil
 }
 
 func (p *pipeline) packOnce(ctx context.Context) (step, error) {
@@ -400,7 +473,6 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	adapter := p.lastAdapter(trained)
 	s, done, err := p.open(p.runs, "pack", p.recipe.Name, p.packInputs(trained.dir.Key))
 	if err != nil {
 		return step{}, err
@@ -410,34 +482,43 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 		return s, nil
 	}
 	defer s.dir.Close()
+	last, err := p.lastBase(ctx, trained, b)
+	if err != nil {
+		return step{}, err
+	}
 	task := p.show.Start("merge and convert")
 	defer task.Drop()
-	if err := p.merge(ctx, s, b, adapter); err != nil {
-		return step{}, err
-	}
-	files, err := p.toGGUF(ctx, s, s.path("merged"), p.recipe.Package.Name)
-	if err != nil {
-		return step{}, err
-	}
-	text, err := pack.Modelfile(p.modelfile())
-	if err != nil {
-		return step{}, err
-	}
-	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
+	if err := p.merge(ctx, s, last, p.lastAdapter(trained)); err != nil {
 		return step{}, err
 	}
 	training := &report.Training{}
 	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
 		return step{}, err
 	}
-	if err := runs.WriteWith(s.path(cardFile), p.card(training, b, p.served()).Write); err != nil {
-		return step{}, err
-	}
-	if err := p.finish(&s, nil, append(files, "merged", "Modelfile", cardFile)...); err != nil {
+	if err := p.convert(ctx, &s, p.recipe.Package.Name, p.card(training, b, p.served()), nil); err != nil {
 		return step{}, err
 	}
 	task.End("%s", s.path(p.served()))
 	return s, nil
+}
+
+// convert makes a package of the merged model in the folder of a step.
+func (p *pipeline) convert(ctx context.Context, s *step, name string, c *card.Card, result any) error {
+	files, err := p.toGGUF(ctx, *s, s.path("merged"), name)
+	if err != nil {
+		return err
+	}
+	text, err := pack.Modelfile(p.modelfile())
+	if err != nil {
+		return err
+	}
+	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
+		return err
+	}
+	if err := runs.WriteWith(s.path(cardFile), c.Write); err != nil {
+		return err
+	}
+	return p.finish(s, result, append(files, "merged", "Modelfile", cardFile)...)
 }
 
 // packInputs names everything that decides what the package is.

@@ -397,11 +397,12 @@ func (p *pipeline) evaluateTuned(ctx context.Context) (*eval.Result, error) {
 		return nil, err
 	}
 	p.endWorker()
-	sub, srv, err := p.tuned(packed.path(p.served()), p.trained.dir.Key)
+	srv := &server{p: p, file: packed.path(p.served())}
+	defer srv.close()
+	sub, err := p.asked(p.tuned(p.trained.dir.Key), srv)
 	if err != nil {
 		return nil, err
 	}
-	defer srv.close()
 	_, r, err := e.evaluate(ctx, sub)
 	if err != nil && ctx.Err() == nil {
 		err = srv.why(err)

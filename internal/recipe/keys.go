@@ -31,6 +31,7 @@ type Key struct {
 // stageKeys describe the keys of either stage.
 var stageKeys = []Key{
 	{Path: "enabled", Meaning: "false leaves the stage out"},
+	{Path: "start", Meaning: "what stage 2 goes on from: `adapter` trains that of stage 1 further, `merged` merges it into the base model first and trains a fresh one", Words: []string{"", "adapter", "merged"}},
 	{Path: "epochs", Meaning: "passes over all rows", Low: 0.001, High: 100},
 	{Path: "learning_rate", Meaning: "how far a step moves the adapter", Low: 1e-8, High: 1},
 	{Path: "scheduler", Meaning: "how the rate falls", Words: []string{"linear", "cosine", "constant", "constant_with_warmup"}},
@@ -107,7 +108,7 @@ var topKeys = []Key{
 	{Path: "package.name", Meaning: "the model's name"},
 	{Path: "package.quantize", Meaning: "GGUF forms; the first is evaluated and served, `f16` is always made", Words: []string{"f16", "q8_0", "q4_0"}},
 	{Path: "package.num_ctx", Meaning: "context in the Modelfile", Low: 256, High: 1 << 20},
-	{Path: "graft.onto", Meaning: "planned, read and not carried out yet: the Instruct model of the same family that gets what was trained (arXiv 2505.12716)"},
+	{Path: "graft.onto", Meaning: "the Instruct model of the base model's family, named like `base.model`: what was trained is added to it as well, as a second package that is evaluated beside the first (Shadow-FT, arXiv 2505.12716)"},
 	{Path: "allow", Meaning: "findings of `recipe check` that are meant to be: a list of `{rule: CODE, because: why}`"},
 	{Path: "record.packages", Meaning: "what a training made elsewhere ran on: versions by package"},
 	{Path: "record.padding", Meaning: "how its rows were filled up", Words: []string{"", "dynamic", "full"}},

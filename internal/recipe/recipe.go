@@ -145,7 +145,10 @@ func oneOrMany(n *yaml.Node, list *[]string) error {
 
 // Stage is one of the two trainings.
 type Stage struct {
-	Enabled      bool    `yaml:"enabled" json:"enabled"`
+	Enabled bool `yaml:"enabled" json:"enabled"`
+	// Start says what stage 2 goes on from: the adapter of stage 1, or the base
+	// model with that merged in.
+	Start        string  `yaml:"start,omitempty" json:"start,omitempty"`
 	Epochs       float64 `yaml:"epochs" json:"epochs"`
 	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
 	Scheduler    string  `yaml:"scheduler" json:"scheduler"`
@@ -223,6 +226,15 @@ type Package struct {
 	NumCtx int `yaml:"num_ctx" json:"num_ctx"`
 }
 
+// GraftName is what a graft is called beside the package of the tuned base model.
+func (p Package) GraftName() string { return p.Name + "-graft" }
+
+// Merges reports whether a stage trains a fresh adapter on the base model with the
+// stage before it merged in.
+func (r *Recipe) Merges(stage int) bool {
+	return stage == 2 && r.Stage1.Enabled && r.Stage2.Enabled && r.Stage2.Start == "merged"
+}
+
 // Graft says onto which model the result is grafted: what training adds to the base
 // model is added to the Instruct model of its family (arXiv 2505.12716).
 type Graft struct {
@@ -254,6 +266,8 @@ func (r *Recipe) Recorded() bool {
 // Defaults returns the recommended values, those of the two-stage approach.
 // Base, data and name have none.
 func Defaults() Recipe {
+	second := defaultStage(2e-4, "none")
+	second.Start = "adapter"
 	return Recipe{
 		Version: Version, Seed: 42,
 		Base: Base{Kind: "base"},
@@ -272,7 +286,7 @@ func Defaults() Recipe {
 		},
 		Lora:         Lora{R: 32, Alpha: 64, Dropout: 0.05, Targets: Targets{"all-linear"}},
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
-		Stage1: defaultStage(5e-5, "bfd"), Stage2: defaultStage(2e-4, "none"),
+		Stage1: defaultStage(5e-5, "bfd"), Stage2: second,
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096, Retention: Retention{MaxDrop: 0.05}},
 		Tracking: Tracking{"tensorboard"},
 		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: maxLength},
@@ -346,6 +360,12 @@ func (r *Recipe) validate() error {
 	if r.Stage1.SamplePrompts > 0 {
 		return wrong("stage1.sample_prompts", "set stage2.sample_prompts", "stage1.sample_prompts is set, but raw text has no prompts")
 	}
+	if r.Stage1.Start != "" {
+		return wrong("stage1.start", "set stage2.start", "stage1.start is set, but stage 1 starts from the base model")
+	}
+	if r.Stage2.Start == "merged" && !r.Stage1.Enabled {
+		return wrong("stage2.start", "leave it out, or switch stage 1 on", "stage2.start is merged, but stage 1 is switched off")
+	}
 	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
 		return wrong("evaluate.samples", "raise evaluate.temperature, or ask once", "evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
 	}
@@ -368,7 +388,14 @@ func (r *Recipe) checkTracking() error {
 	return nil
 }
 
-// checkGraft holds that what is grafted was learned by a base model.
+// GraftOnto sets the model to graft onto, as if the recipe had named it.
+func (r *Recipe) GraftOnto(model string) error {
+	r.Graft.Onto = model
+	return r.checkGraft()
+}
+
+// checkGraft holds that what is grafted was learned by a base model, and can be
+// added to other weights.
 func (r *Recipe) checkGraft() error {
 	switch {
 	case r.Graft.Onto == "":
@@ -377,6 +404,8 @@ func (r *Recipe) checkGraft() error {
 		return wrong("graft.onto", "name the Instruct model of the same family", "graft.onto is the model that is trained")
 	case r.Base.Kind != "base":
 		return wrong("graft.onto", "train the base model of the family; the graft brings the Instruct model in", "graft.onto needs a base model, and base.kind is %q", r.Base.Kind)
+	case r.Lora.DoRA:
+		return wrong("graft.onto", "set lora.dora to false", "graft.onto cannot go with lora.dora, whose magnitudes are those of the base model's weights")
 	}
 	return nil
 }

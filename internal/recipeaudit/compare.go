@@ -62,6 +62,8 @@ func stagesOf(s Side) string {
 		return "instruction tuning only"
 	case !s.Stage2.Enabled:
 		return "continued pretraining on raw BBj only"
+	case s.Merges(2):
+		return "continued pretraining on raw BBj, merged, then instruction tuning"
 	}
 	return "continued pretraining on raw BBj, then instruction tuning"
 }

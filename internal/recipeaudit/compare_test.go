@@ -65,7 +65,7 @@ func TestCompareSeesChanges(t *testing.T) {
 	}
 	for aspect, changes := range map[string][]func(*recipe.Recipe){
 		"model":           {func(r *recipe.Recipe) { r.Base.Model = "x" }, func(r *recipe.Recipe) { r.Base.Kind = "instruct" }, func(r *recipe.Recipe) { r.Graft.Onto = "a/y" }},
-		"stages":          {func(r *recipe.Recipe) { r.Stage2.Enabled = false }},
+		"stages":          {func(r *recipe.Recipe) { r.Stage2.Enabled = false }, func(r *recipe.Recipe) { r.Stage2.Start = "merged" }},
 		"loss":            {func(r *recipe.Recipe) { r.Stage2.Loss = "full" }},
 		"validation":      {func(r *recipe.Recipe) { r.Data.ValidShare = 0.2 }, func(r *recipe.Recipe) { r.Stage1.EvalSteps++ }},
 		"learning rate":   {func(r *recipe.Recipe) { r.Stage1.LearningRate = 6e-5 }},

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -46,6 +47,8 @@ type Score struct {
 	B       stats.Proportion `json:"b"`
 	Paired  stats.Paired     `json:"b_minus_a"`
 	Verdict compare.Verdict  `json:"verdict"`
+	// Grafted is set where both models are grafts, onto the same model.
+	Grafted string `json:"grafted_onto,omitempty"`
 }
 
 func effect(a, b *Run) Effect {
@@ -103,6 +106,9 @@ func (e *Effect) match(list []Evaluation, y Evaluation) error {
 	}
 	var why error
 	for _, x := range list {
+		if x.Grafted != y.Grafted {
+			continue
+		}
 		left, err := x.result()
 		if err == nil {
 			// Both are called alike; the error is to tell them apart.
@@ -117,9 +123,12 @@ func (e *Effect) match(list []Evaluation, y Evaluation) error {
 		}
 		for _, c := range compare.Pair(right, left, scored(left, right), nil) {
 			p, q := proportion(left, c.Metric), proportion(right, c.Metric)
-			e.Scores = append(e.Scores, Score{right.Suite, right.Engine, x.ID, y.ID, c.Metric, p, q, c.Paired, c.Verdict})
+			e.Scores = append(e.Scores, Score{right.Suite, right.Engine, x.ID, y.ID, c.Metric, p, q, c.Paired, c.Verdict, y.Grafted})
 		}
 		return nil
+	}
+	if why == nil {
+		why = errors.New("no evaluation of A is of a model that was made alike")
 	}
 	return why
 }

@@ -83,8 +83,12 @@ func (e *Effect) lossTable() [][]string {
 func (e *Effect) scoreTable() [][]string {
 	rows := [][]string{{"metric", "A", "B", "B - A, points", "p", "B is", "suite"}}
 	for _, s := range e.Scores {
+		metric := string(s.Metric)
+		if s.Grafted != "" {
+			metric += " of the graft"
+		}
 		rows = append(rows, []string{
-			string(s.Metric), report.Percent(s.A), report.Percent(s.B), report.Points(s.Paired), report.PValue(s.Paired.P), string(s.Verdict),
+			metric, report.Percent(s.A), report.Percent(s.B), report.Points(s.Paired), report.PValue(s.Paired.P), string(s.Verdict),
 			fmt.Sprintf("%s, by %s %s", s.Suite, s.Engine.Name, s.Engine.Version),
 		})
 	}

@@ -36,6 +36,9 @@ type Line struct {
 	Valid []float64 `json:"valid_losses,omitempty"`
 	// Compile is of an evaluation, or of the newest one of a training.
 	Compile *stats.Proportion `json:"compile@1,omitempty"`
+	// Grafted names the model that a package or an evaluation's model was made of
+	// besides the trained one.
+	Grafted string `json:"grafted_onto,omitempty"`
 	// Rows are those of a data folder to train on and for validation.
 	Rows *[2]int `json:"rows,omitempty"`
 }
@@ -66,8 +69,11 @@ func (s *Store) line(e runs.Entry) Line {
 		for _, stage := range t.Stages {
 			l.Valid = append(l.Valid, stage.ValidLast)
 		}
-		if list := s.evaluations(e.Manifest.Key); len(list) > 0 {
-			l.Compile = &list[0].Metrics.Compile
+		for _, v := range s.evaluations(e.Manifest.Key) {
+			if v.Grafted == "" {
+				l.Compile = &v.Metrics.Compile
+				break
+			}
 		}
 	case "eval":
 		v, ok := evaluation(e)
@@ -75,7 +81,11 @@ func (s *Store) line(e runs.Entry) Line {
 			l.State, l.Reason = runs.Broken, "its result cannot be read"
 			return l
 		}
-		l.Compile = &v.Metrics.Compile
+		l.Compile, l.Grafted = &v.Metrics.Compile, v.Grafted
+	case "pack":
+		if g := Grafted(e); g != nil {
+			l.Grafted = g.Onto
+		}
 	case "data":
 		var c struct {
 			Stage1, Stage2 struct{ Train, Valid int }
@@ -99,6 +109,9 @@ func (l Line) what() string {
 	}
 	if l.Compile != nil {
 		parts = append(parts, "compile@1 "+report.Percent(*l.Compile))
+	}
+	if l.Grafted != "" {
+		parts = append(parts, "grafted onto "+l.Grafted)
 	}
 	if l.Rows != nil {
 		parts = append(parts, fmt.Sprintf("%d + %d rows", l.Rows[0], l.Rows[1]))

@@ -125,6 +125,38 @@ type Evaluation struct {
 	Suite   eval.SuiteRef
 	Engine  string
 	Metrics eval.Metrics
+	// Grafted names the model that what was trained was added to, "" for the
+	// tuned base model itself.
+	Grafted string
+}
+
+// Graft is what was trained on one model, added to another: the result of such a
+// package.
+type Graft struct {
+	// Base was trained on, and Onto is what it was added to.
+	Base string `json:"base"`
+	Onto string `json:"onto"`
+	// Identity pins the weights of Onto.
+	Identity string `json:"onto_identity"`
+	// Tensors and Tokens are those of both models, which were compared.
+	Tensors int `json:"tensors"`
+	Tokens  int `json:"tokens"`
+	// Gap is how far apart their weights are: 0 for the same, 0.7 by chance.
+	Gap float64 `json:"gap"`
+	// Differs are the keys of their configurations that differ.
+	Differs []string `json:"differs"`
+	// Matrices and Rows (of embeddings) are what was changed.
+	Matrices int `json:"matrices"`
+	Rows     int `json:"rows"`
+}
+
+// Grafted reads what a finished package is a graft of, nil where it is none.
+func Grafted(e runs.Entry) *Graft {
+	g := &Graft{}
+	if e.Kind != "pack" || e.State != runs.Complete || json.Unmarshal(e.Manifest.Result, g) != nil || g.Onto == "" {
+		return nil
+	}
+	return g
 }
 
 // Load reads a finished training and what belongs to it.

@@ -146,6 +146,12 @@ func text(v any) string {
 // evaluated makes an evaluation of cases whose answer compiles where the outcome has a 1.
 func (w *world) evaluated(name, trained, suiteHash, outcomes string) *runs.Manifest {
 	w.t.Helper()
+	return w.evaluatedGraft(name, trained, "", suiteHash, outcomes)
+}
+
+// evaluatedGraft does so for a model that was grafted onto another.
+func (w *world) evaluatedGraft(name, trained, onto, suiteHash, outcomes string) *runs.Manifest {
+	w.t.Helper()
 	r := eval.Result{Version: eval.ResultVersion, Model: "tuned", Suite: eval.SuiteRef{Name: "tiny", Version: 1, Hash: suiteHash}, Engine: eval.EngineRef{Name: "embedded", Version: "5"}, Options: eval.Options{Samples: 1, Seed: 42}}
 	k := strings.Count(outcomes, "1")
 	for i, c := range outcomes {
@@ -159,6 +165,9 @@ func (w *world) evaluated(name, trained, suiteHash, outcomes string) *runs.Manif
 	in := map[string]any{"suite": r.Suite, "engine": "embedded 5", "label": "tuned", "answers": outcomes}
 	if trained != "" {
 		in["trained"] = trained
+	}
+	if onto != "" {
+		in["grafted"] = onto
 	}
 	_, m := w.finish("eval", name, in, r.Metrics, map[string]string{"result.json": text(r)})
 	return m
@@ -313,16 +322,66 @@ func TestShow(t *testing.T) {
 	}
 }
 
+// A graft is another model than the one that was trained: its scores are named as
+// such, never stand for those of the training, and are compared with a graft alone.
+func TestGrafts(t *testing.T) {
+	w := newWorld(t)
+	dir, data := w.data("first", 42, "h1", "a.md=one", "v.md=four")
+	_, a := w.train(plan{"first", data, dir, basic(), "code1", nil, "cpu", 1.5})
+	slower := basic()
+	slower["stage2"].(map[string]any)["learning_rate"] = 0.001
+	_, b := w.train(plan{"slower", data, dir, slower, "code1", nil, "cpu", 1.25})
+	w.evaluated("first-tuned", a.Key, "s", "0011")
+	w.evaluatedGraft("first-graft", a.Key, "owner/instruct", "s", "0111")
+	w.evaluatedGraft("slower-graft", b.Key, "owner/instruct", "s", "1111")
+	pack, _ := w.finish("pack", "first-graft", map[string]any{"trained": a.Key}, record.Graft{Base: "owner/base", Onto: "owner/\x1binstruct", Tensors: 9, Differs: []string{"x"}}, map[string]string{"Modelfile": ""})
+
+	for name, want := range map[string][]string{
+		"first":       {"tuned: compile@1 50.0", "tuned, grafted onto owner/instruct: compile@1 75.0"},
+		"first-graft": {"grafted onto owner/instruct"},
+		pack:          {"what was trained on owner/base, added to owner/\uFFFDinstruct", "first-", "9 tensors", "differ in x"},
+	} {
+		e, err := open(t).Find(name, "train")
+		if name == "first-graft" {
+			e, err = open(t).Find("first-graft", "eval")
+		}
+		w.check(err)
+		shown, err := record.Show(e)
+		w.check(err)
+		var text strings.Builder
+		w.check(shown.Text(&text))
+		for _, s := range want {
+			if !strings.Contains(text.String(), s) {
+				t.Errorf("%s: no %q in\n%s", name, s, text.String())
+			}
+		}
+	}
+	for _, l := range open(t).List("train").Runs {
+		if (l.Compile != nil) != (l.Name == "first") || l.Compile != nil && l.Compile.Rate != 0.5 {
+			t.Errorf("%s: compile@1 %v", l.Name, l.Compile)
+		}
+	}
+	d := record.Compare(load(t, "first"), load(t, "slower"))
+	if len(d.Effect.Scores) != 2 || d.Effect.Scores[0].Grafted != "owner/instruct" || d.Effect.Scores[0].A.Rate != 0.75 {
+		t.Errorf("%+v", d.Effect)
+	}
+	if d = record.Compare(load(t, "slower"), load(t, "first")); len(d.Effect.Scores) != 2 || len(d.Effect.Unpaired) != 1 || !strings.Contains(d.Effect.Unpaired[0], "first-tuned-") {
+		t.Errorf("%+v", d.Effect)
+	}
+}
+
 func TestFind(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
 	w.debris()
+	w.finish("pack", "alone", 1, nil, nil)
+	w.finish("eval", "alone", 1, nil, nil)
 	s := open(t)
 	for name, want := range map[string]string{
-		"first": "train/first", "fir": "train/first", "slow": "train/slower", "slower-tu": "eval/slower-tuned",
+		"first": "train/first", "fir": "train/first", "alone": "pack/alone", "slow": "train/slower", "slower-tu": "eval/slower-tuned",
 		"runs/train/half-0123456789ab": "train/half", "./runs/train/half-0123456789ab/": "train/half",
 	} {
-		e, err := s.Find(name, "train")
+		e, err := s.Find(name, "train", "pack")
 		if err != nil || e.Kind+"/"+e.Name() != want {
 			t.Errorf("%q is %s/%s, %v, want %s", name, e.Kind, e.Name(), err, want)
 		}

@@ -28,6 +28,14 @@ type Shown struct {
 	Result   json.RawMessage `json:"result,omitempty"`
 	Files    []runs.File     `json:"files,omitempty"`
 	Training *ShownTraining  `json:"training,omitempty"`
+	Graft    *ShownGraft     `json:"graft,omitempty"`
+}
+
+// ShownGraft is what only a package has that is a graft.
+type ShownGraft struct {
+	*Graft
+	// Trained is the training that was grafted, "" where it is gone.
+	Trained string `json:"trained"`
 }
 
 // ShownTraining is what only a training has.
@@ -50,6 +58,7 @@ type ShownEvaluation struct {
 	Suite   string       `json:"suite"`
 	Engine  string       `json:"engine"`
 	Metrics eval.Metrics `json:"metrics"`
+	Grafted string       `json:"grafted_onto,omitempty"`
 }
 
 // Show reads all that is known of a run of any kind.
@@ -63,6 +72,9 @@ func Show(e runs.Entry) (*Shown, error) {
 		return s, nil
 	}
 	s.Tool, s.Inputs, s.Result, s.Files = e.Manifest.Tool, e.Manifest.Inputs, e.Manifest.Result, e.Manifest.Files
+	if g := Grafted(e); g != nil {
+		s.Graft = &ShownGraft{g, store.trainedOf(e)}
+	}
 	if e.Kind != "train" || s.Run.State == runs.Broken {
 		return s, nil
 	}
@@ -78,7 +90,7 @@ func Show(e runs.Entry) (*Shown, error) {
 	}
 	s.Training.DataThere = r.Data != nil && store.dataFolder(r.Data) != ""
 	for _, v := range r.Evaluations {
-		s.Training.Evaluations = append(s.Training.Evaluations, ShownEvaluation{v.ID, v.Label, v.Manifest.Created, v.Suite.String(), v.Engine, v.Metrics})
+		s.Training.Evaluations = append(s.Training.Evaluations, ShownEvaluation{v.ID, v.Label, v.Manifest.Created, v.Suite.String(), v.Engine, v.Metrics, v.Grafted})
 	}
 	return s, nil
 }
@@ -119,6 +131,9 @@ func (s *Shown) Text(w io.Writer) error {
 	} else if what := s.Run.what(); what != "" && s.Run.Reason == "" {
 		p.field("result", "%s", what)
 	}
+	if s.Graft != nil {
+		s.Graft.text(p)
+	}
 	if len(s.Files) > 0 {
 		p.line("\nfiles")
 		for _, f := range s.Files[:min(filesShown, len(s.Files))] {
@@ -130,6 +145,19 @@ func (s *Shown) Text(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, p.String())
 	return err
+}
+
+func (g *ShownGraft) text(p *page) {
+	p.field("graft", "what was trained on %s, added to %s", g.Base, g.Onto)
+	trained := g.Trained
+	if trained == "" {
+		trained = "a training that is gone"
+	}
+	p.field("", "%s; %d matrices changed, and %d of the rows of embeddings", trained, g.Matrices, g.Rows)
+	p.field("compared", "%d tensors and %d tokens are of the same shapes and names; the weights are %.4f apart (0: the same, 0.7: chance)", g.Tensors, g.Tokens, g.Gap)
+	if len(g.Differs) > 0 {
+		p.field("", "the configurations differ in %s", strings.Join(g.Differs, ", "))
+	}
 }
 
 func (t *ShownTraining) text(p *page) {
@@ -166,7 +194,11 @@ func (t *ShownTraining) text(p *page) {
 		p.line("  none: bbjtune eval with its recipe makes them")
 	}
 	for _, v := range t.Evaluations {
-		p.line("  %s, %s, %s: compile@1 %s, task@1 %s", v.ID, v.Suite, v.Label, report.Percent(v.Metrics.Compile), report.Percent(v.Metrics.Task))
+		label := v.Label
+		if v.Grafted != "" {
+			label += ", grafted onto " + v.Grafted
+		}
+		p.line("  %s, %s, %s: compile@1 %s, task@1 %s", v.ID, v.Suite, label, report.Percent(v.Metrics.Compile), report.Percent(v.Metrics.Task))
 	}
 	if len(t.Checkpoints) > 0 {
 		p.line("\ncheckpoints")
@@ -177,7 +209,7 @@ func (t *ShownTraining) text(p *page) {
 }
 
 // inShort are the keys of a stage that decide most.
-var inShort = []string{"enabled", "epochs", "learning_rate", "batch_size", "gradient_accumulation", "max_length", "packing", "loss", "early_stopping"}
+var inShort = []string{"enabled", "start", "epochs", "learning_rate", "batch_size", "gradient_accumulation", "max_length", "packing", "loss", "early_stopping"}
 
 // settings writes the recipe in short: what both stages share, then each stage.
 func (t *ShownTraining) settings(p *page) {

@@ -41,9 +41,9 @@ func (s *Store) Kinds() []string {
 }
 
 // Find returns the folder that a name means: a path, an ID, an ID without its
-// hash, or the beginning of one. Where several kinds fit, the preferred one is
-// meant.
-func (s *Store) Find(name, preferred string) (runs.Entry, error) {
+// hash, or the beginning of one. Where several kinds fit, the first of the
+// preferred ones is meant.
+func (s *Store) Find(name string, preferred ...string) (runs.Entry, error) {
 	if strings.ContainsAny(name, `/\`) || name == "." || name == ".." {
 		e, err := runs.Inspect(name)
 		if err != nil {
@@ -54,7 +54,13 @@ func (s *Store) Find(name, preferred string) (runs.Entry, error) {
 	whole := s.matching(func(e runs.Entry) bool { return e.ID == name })
 	called := s.matching(func(e runs.Entry) bool { return e.Name() == name })
 	begun := s.matching(func(e runs.Entry) bool { return name != "" && strings.HasPrefix(e.ID, name) })
-	for _, list := range [][]runs.Entry{whole, of(called, preferred), of(begun, preferred), begun} {
+	lists := [][]runs.Entry{whole}
+	for _, alike := range [][]runs.Entry{called, begun} {
+		for _, kind := range preferred {
+			lists = append(lists, of(alike, kind))
+		}
+	}
+	for _, list := range append(lists, begun) {
 		switch {
 		case len(list) == 1:
 			return list[0], nil
@@ -117,6 +123,7 @@ type evaluated struct {
 	Label   string        `json:"label"`
 	Suite   eval.SuiteRef `json:"suite"`
 	Engine  string        `json:"engine"`
+	Grafted string        `json:"grafted"`
 }
 
 // evaluations are those of the model of a training, which they name by its key.
@@ -145,7 +152,7 @@ func evaluation(e runs.Entry) (linked, bool) {
 	if json.Unmarshal(e.Manifest.Inputs, &in) != nil || json.Unmarshal(e.Manifest.Result, &m) != nil {
 		return linked{}, false
 	}
-	return linked{Evaluation{e, in.Label, in.Suite, in.Engine, m}, in.Trained}, true
+	return linked{Evaluation{e, in.Label, in.Suite, in.Engine, m, in.Grafted}, in.Trained}, true
 }
 
 // result reads the answers of an evaluation.
@@ -177,6 +184,19 @@ func (s *Store) ByKey(kind, key string) (runs.Entry, bool) {
 		}
 	}
 	return runs.Entry{}, false
+}
+
+// trainedOf returns the ID of the training that a package was made of, "" where it
+// is gone.
+func (s *Store) trainedOf(e runs.Entry) string {
+	var in struct {
+		Trained string `json:"trained"`
+	}
+	if json.Unmarshal(e.Manifest.Inputs, &in) != nil {
+		return ""
+	}
+	t, _ := s.ByKey("train", in.Trained)
+	return t.ID
 }
 
 // Beside are the other evaluations of the newest report that holds this one: the

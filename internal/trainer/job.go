@@ -35,6 +35,27 @@ type (
 		Dtype        string `json:"dtype"`
 	}
 
+	// CheckGraft asks whether what is trained on one model can be added to another.
+	CheckGraft struct {
+		Protocol  int    `json:"protocol"`
+		Kind      string `json:"kind"`
+		BaseModel string `json:"base_model"`
+		Onto      string `json:"onto"`
+	}
+
+	// Graft adds what adapters add to their base model to another model. Each was
+	// trained with those before it merged in.
+	Graft struct {
+		Protocol     int      `json:"protocol"`
+		Kind         string   `json:"kind"`
+		BaseModel    string   `json:"base_model"`
+		Onto         string   `json:"onto"`
+		Adapters     []string `json:"adapters"`
+		Output       string   `json:"output"`
+		ChatTemplate string   `json:"chat_template"`
+		Dtype        string   `json:"dtype"`
+	}
+
 	// Count counts the tokens of texts, a JSON string a line, and writes a number a
 	// line.
 	Count struct {

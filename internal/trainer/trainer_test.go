@@ -216,6 +216,8 @@ func TestJobsMatchTheWorker(t *testing.T) {
 			trainer.Generate{Protocol: 1, Kind: "generate", BaseModel: "b", Prompts: []trainer.Prompt{{Prompt: ptr("x")}}, MaxTokens: 1, Stop: []string{}, Precision: "auto", Device: "auto"},
 			trainer.Perplexity{Protocol: 1, Kind: "perplexity", BaseModel: "b", Adapter: ptr("a"), Texts: "t", MaxLength: 2, Precision: "fp32", Device: "cpu"},
 			trainer.Merge{Protocol: 1, Kind: "merge", BaseModel: "b", Adapter: "a", Output: "o", ChatTemplate: "c", Dtype: "float32"},
+			trainer.CheckGraft{Protocol: 1, Kind: "check_graft", BaseModel: "b", Onto: "i"},
+			trainer.Graft{Protocol: 1, Kind: "graft", BaseModel: "b", Onto: "i", Adapters: []string{"a"}, Output: "o", ChatTemplate: "c", Dtype: "float32"},
 		} {
 			if err := enc.Encode(job); err != nil {
 				t.Fatal(err)
