@@ -735,8 +735,8 @@ class Grafting(unittest.TestCase):
         for name, weights in load_file(both / "model.safetensors").items():
             if "embed" not in name:
                 self.assertTrue(torch.equal(weights, expected[name]), name)
-            # Row + (trained - row) may be off by the last of 8 bits.
-            self.assertTrue(torch.allclose(weights.float(), expected[name].float(), rtol=0.01), name)
+            # Row + (trained - row) loses the last bits of the row.
+            self.assertTrue(torch.allclose(weights.float(), expected[name].float(), rtol=0, atol=1e-3), name)
 
     def test_models_that_are_no_pair(self) -> None:
         adapter = self.trained("pair", fixture.model)
