@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -275,7 +274,7 @@ func (a *app) printResultsJSON(results []*eval.Result, steps []step, lost *forgo
 	}
 	list := []entry{}
 	for i, r := range results {
-		list = append(list, entry{steps[i].dir.Path, r.Model, cmp.Or(r.Options.PromptForm, eval.Chat), r.Metrics, r.Failed(), r.Cost})
+		list = append(list, entry{steps[i].dir.Path, r.Model, r.Options.Form(), r.Metrics, r.Failed(), r.Cost})
 	}
 	out := map[string]any{"version": 1, "evaluations": list, "gates": judged}
 	if lost != nil {

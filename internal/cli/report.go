@@ -59,7 +59,7 @@ The gates are held against the last evaluation.`,
 
 // allowDifferent adds the flag for what need not be alike.
 func allowDifferent(c *cobra.Command, allowed *[]string) {
-	c.Flags().StringSliceVar(allowed, "allow-different", nil, "what may differ between the evaluations (suite, engine, extractor, system, samples, max-tokens, temperature, seed)")
+	c.Flags().StringSliceVar(allowed, "allow-different", nil, "what may differ between the evaluations (suite, engine, extractor, prompt-form, system, samples, max-tokens, temperature, seed)")
 }
 
 func checkAllowed(allowed []string) error {

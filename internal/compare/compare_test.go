@@ -124,6 +124,7 @@ func TestComparable(t *testing.T) {
 		"suite":       func(r *eval.Result) { r.Suite.Hash = "fedcba9876543210" },
 		"engine":      func(r *eval.Result) { r.Engine.Name = "bbjcpl" },
 		"extractor":   func(r *eval.Result) { r.Extract = 1 },
+		"prompt-form": func(r *eval.Result) { r.Options.PromptForm = eval.Completion },
 		"system":      func(r *eval.Result) { r.Options.System = "other" },
 		"samples":     func(r *eval.Result) { r.Options.Samples = 5 },
 		"max-tokens":  func(r *eval.Result) { r.Options.MaxTokens = 5 },
