@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
 	"runtime"
 	"slices"
 
@@ -156,13 +155,7 @@ func trainingOf(s *record.Store, name string) (r *record.Run, gguf bool, err err
 		return nil, false, err
 	}
 	if e.Kind == "pack" && e.State == runs.Complete {
-		var in struct {
-			Trained string `json:"trained"`
-		}
-		if err := json.Unmarshal(e.Manifest.Inputs, &in); err != nil {
-			return nil, false, fmt.Errorf("%s: inputs of manifest.json: %w", e.Path, err)
-		}
-		if t, ok := s.ByKey("train", in.Trained); ok {
+		if t, ok := s.ByKey("train", trainingNamed(e.Manifest)); ok {
 			e, gguf = t, true
 		}
 	}
