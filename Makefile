@@ -49,7 +49,7 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./bbj/... ./internal/eval
 
 simulate:
-	BBJTUNE_SIMULATE=1 $(GO) test -count=1 -run Coverage -v ./internal/stats
+	BBJTUNE_SIMULATE=1 $(GO) test -count=1 -timeout 30m -run Coverage -v ./internal/stats
 
 fuzz:
 	for dir in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \
