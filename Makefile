@@ -1,6 +1,7 @@
 # make demo   the main job: train and measure a small model on this machine
 # make test   everything that must hold (CI runs exactly this)
 # make bench  benchmarks
+# make simulate   how often the intervals hold the truth, in all sizes (minutes)
 # make fuzz   every fuzz target, FUZZTIME each (60s)
 # make lint   what a reviewer would say first
 # make diagrams   the pictures of the diagrams in docs/fine-tuning (needs Chromium and node)
@@ -12,7 +13,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-cross test-worker bench fuzz lint diagrams
+.PHONY: build demo test test-go test-cross test-worker bench simulate fuzz lint diagrams
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -46,6 +47,9 @@ test-worker: build
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./bbj/... ./internal/eval
+
+simulate:
+	BBJTUNE_SIMULATE=1 $(GO) test -count=1 -timeout 30m -run Coverage -v ./internal/stats
 
 fuzz:
 	for dir in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \

@@ -73,7 +73,7 @@ var layers = map[string][]string{
 	"internal/llm":             {"internal/chat", "internal/fault"},
 	"internal/eval":            {"bbj/compile", "bbj/diag", "internal/answer", "internal/chat", "internal/fault", "internal/llm", "internal/runs", "internal/stats", "internal/suite"},
 	"internal/compare":         {"internal/eval", "internal/fault", "internal/stats"},
-	"internal/report":          {"bbj/diag", "internal/compare", "internal/eval", "internal/printable", "internal/stats"},
+	"internal/report":          {"bbj/diag", "internal/compare", "internal/eval", "internal/printable", "internal/retention", "internal/stats"},
 	"internal/mask":            {"internal/printable"},
 	"internal/record":          {"internal/compare", "internal/dataset", "internal/eval", "internal/fault", "internal/nearest", "internal/progress", "internal/recipe", "internal/report", "internal/runs", "internal/stats"},
 	"internal/card":            {"internal/eval", "internal/recipe", "internal/report"},

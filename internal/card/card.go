@@ -150,10 +150,14 @@ func (c *Card) front() front {
 	if len(c.Evaluations) > 0 {
 		m := model{Name: c.name()}
 		for _, e := range c.Evaluations {
+			metrics := []metric{{"compile@1", "compile@1", e.Metrics.Compile.Rate}, {"task@1", "task@1", e.Metrics.Task.Rate}}
+			if e.Metrics.Facts.N > 0 {
+				metrics = append(metrics, metric{"facts", "facts", e.Metrics.Facts.Rate})
+			}
 			m.Results = append(m.Results, result{
 				Task:    named{"text-generation", "writing BBj"},
 				Dataset: named{e.Suite.Name, e.Suite.String()},
-				Metrics: []metric{{"compile@1", "compile@1", e.Metrics.Compile.Rate}, {"task@1", "task@1", e.Metrics.Task.Rate}},
+				Metrics: metrics,
 			})
 		}
 		f.Index = []model{m}
@@ -282,11 +286,11 @@ func (c *Card) scores(b *strings.Builder) {
 		b.WriteString("None is attached to this card. `bbjtune runs card` writes it again with those that there are by then.\n")
 		return
 	}
-	b.WriteString("compile@1 is the share of answers whose program compiles at the first attempt: a floor, not correctness. task@1 asks that the program also shows what was asked for. Brackets hold 95 % intervals.\n")
+	b.WriteString("compile@1 is the share of answers whose program compiles at the first attempt: a floor, not correctness. task@1 asks that the program also shows what was asked for. Facts are questions about the language, answered right. Brackets hold 95 % intervals.\n")
 	for _, e := range c.Evaluations {
-		fmt.Fprintf(b, "\nOn %s, judged by %s:\n\n| model | compile@1 | task@1 | date |\n| --- | --- | --- | --- |\n", text(e.Suite.String()), text(e.Engine))
+		fmt.Fprintf(b, "\nOn %s, judged by %s:\n\n| model | compile@1 | task@1 | facts | date |\n| --- | --- | --- | --- | --- |\n", text(e.Suite.String()), text(e.Engine))
 		for _, m := range slices.Concat(e.Beside, []Evaluation{e}) {
-			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", text(m.Label), report.Percent(m.Metrics.Compile), report.Percent(m.Metrics.Task), m.Date.UTC().Format(time.DateOnly))
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", text(m.Label), report.Percent(m.Metrics.Compile), report.Percent(m.Metrics.Task), report.Percent(m.Metrics.Facts), m.Date.UTC().Format(time.DateOnly))
 		}
 	}
 }

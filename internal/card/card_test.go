@@ -30,7 +30,7 @@ func sample(t *testing.T, base string) *card.Card {
 	}
 	score := func(label string, k int) card.Evaluation {
 		return card.Evaluation{Label: label, Date: date, Suite: eval.SuiteRef{Name: "bbj-core", Version: 1}, Engine: "embedded 5",
-			Metrics: eval.Metrics{Compile: stats.NewProportion(k, 60), Task: stats.NewProportion(k/10, 64)}}
+			Metrics: eval.Metrics{Compile: stats.NewProportion(k, 60), Task: stats.NewProportion(k/10, 64), Facts: stats.NewProportion(k/2, 77)}}
 	}
 	e := score("tuned", 44)
 	e.Beside = []card.Evaluation{score("untuned", 4)}

@@ -127,6 +127,9 @@ func (a *app) printFindings(c *checking, format string) error {
 	if c.likes.full {
 		fmt.Fprintf(a.Err, "near-duplicates were sought among the first %s alone: the code of all is too much to hold\n", count(len(c.likes.list), "example"))
 	}
+	if format == "text" && c.gaps > 0 {
+		fmt.Fprintf(a.Err, "%s with a gap: bbjtune suite check puts the answers into the program and judges them there\n", count(c.gaps, "case"))
+	}
 	if format == "text" {
 		fmt.Fprintf(a.Err, "%s, %s, %s; judged by %s\n", count(c.files, "file"), count(c.programs, "program"), count(len(c.findings), "finding"), progress.Printable(c.judge.about))
 	}

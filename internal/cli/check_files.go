@@ -36,6 +36,7 @@ type checking struct {
 	seen     map[string]bool
 	files    int
 	programs int
+	gaps     int // cases whose answers are parts of a program
 	findings []render.Finding
 
 	pending []program
@@ -119,7 +120,10 @@ func (c *checking) markdown(path string, text []byte) error {
 	var fences []markdown.Fence
 	var findings []diag.Diagnostic
 	if isCase(path) {
-		fences, findings = reference(path, text)
+		var gap bool
+		if fences, gap, findings = reference(path, text); gap {
+			c.gaps++
+		}
 	} else {
 		var e *example.Example
 		e, findings = example.Parse(filepath.ToSlash(path), text)
@@ -154,9 +158,9 @@ func isCase(path string) bool {
 	return false
 }
 
-// reference returns the code of an evaluation case's reference answer, or what
-// is wrong with the case.
-func reference(path string, text []byte) ([]markdown.Fence, []diag.Diagnostic) {
+// reference returns the code of an evaluation case's reference answer, unless it
+// belongs into a gap, or what is wrong with the case.
+func reference(path string, text []byte) (fences []markdown.Fence, gap bool, wrong []diag.Diagnostic) {
 	doc, err := markdown.Parse(path, text)
 	var one *suite.Case
 	if err == nil {
@@ -164,12 +168,12 @@ func reference(path string, text []byte) ([]markdown.Fence, []diag.Diagnostic) {
 	}
 	switch {
 	case err != nil:
-		return nil, []diag.Diagnostic{suite.Finding(path, err)}
+		return nil, false, []diag.Diagnostic{suite.Finding(path, err)}
 	case one.Prefix+one.Suffix != "":
-		return nil, nil // a part of a program, which suite check puts into the whole
+		return nil, true, nil
 	}
 	s, _ := doc.Section("Reference")
-	return s.AllFences(), nil
+	return s.AllFences(), false, nil
 }
 
 // program takes a source in, and has what waits judged when it is enough.

@@ -46,7 +46,9 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "carry out a recipe from data to report",
 		Long: `Run carries out data build, train, pack, eval and report of a recipe, and skips
 what is already done: every step's folder is named after the hash of all that
-goes into it. Interrupted and started again, it goes on where it was.`,
+goes into it. Interrupted and started again, it goes on where it was. With
+evaluate.retention.general in the recipe, what was forgotten is measured too. The
+exit status is 1 where a question got no answer or too much was forgotten.`,
 		Args: args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			return a.runRecipe(cmd.Context(), list[0])
@@ -76,13 +78,31 @@ func (a *app) runRecipe(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	lost, err := p.forgotten(ctx)
+	if err != nil {
+		return err
+	}
 	training := &report.Training{}
 	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
 		return err
 	}
-	return a.report(results, steps, reportOptions{
+	err = a.report(results, steps, reportOptions{
 		title: "What " + p.recipe.Name + " learned", name: p.recipe.Name, training: training, next: a.command("serve", packed.path(p.served())),
+		// An untuned base model is asked in its own form.
+		allowed: []string{"prompt-form"},
 	})
+	if err != nil {
+		return err
+	}
+	findings := a.tellUnanswered(results)
+	if lost != nil {
+		a.alert(lost.report)
+		findings = findings || len(lost.report.Alerts()) > 0
+	}
+	if findings {
+		return errFindings
+	}
+	return nil
 }
 
 // command writes a call of this program as a shell reads it.

@@ -199,6 +199,11 @@ func (c compared) notes() []string {
 	if len(c.Comparisons[0].Slices) > 0 {
 		method += "; p of the slices is corrected for their number (Holm), their intervals are not"
 	}
+	for _, x := range c.Comparisons {
+		if x.Remark != "" {
+			list = append(list, fmt.Sprintf("%s: %s", x.Metric, x.Remark))
+		}
+	}
 	return append(list, method)
 }
 

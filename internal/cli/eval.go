@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -34,6 +33,7 @@ type evalFlags struct {
 	again, retryErrors                             bool
 	format                                         string
 	gates                                          gates
+	allowed                                        []string
 }
 
 func (a *app) evalCommand() *cobra.Command {
@@ -74,6 +74,9 @@ without an answer, an alert and a gate that fails each make the exit status 1.`,
 		Args: args(0, 1, "one recipe, or none"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			if err := f.gates.parse(); err != nil {
+				return err
+			}
+			if err := checkAllowed(f.allowed); err != nil {
 				return err
 			}
 			if len(list) == 1 {
@@ -126,6 +129,7 @@ without an answer, an alert and a gate that fails each make the exit status 1.`,
 	fl.BoolVar(&f.humanEval, "humaneval", false, "the same and HumanEval; needs --allow-code-execution")
 	fl.BoolVar(&f.allowExecution, "allow-code-execution", false, "programs that a model wrote may be run, isolated")
 	f.gates.flags(c, "the model")
+	allowDifferent(c, &f.allowed)
 	outputFormat(c, &f.format, "text", "json")
 	return c
 }
@@ -135,7 +139,7 @@ func onlyWithoutRecipe(cmd *cobra.Command) error {
 	var err error
 	cmd.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) {
 		switch fl.Name {
-		case "output-format", "fail-under", "fail-if-worse-than", "retry-errors", "retention", "humaneval", "allow-code-execution", "help":
+		case "output-format", "fail-under", "fail-if-worse-than", "allow-different", "retry-errors", "retention", "humaneval", "allow-code-execution", "help":
 			return
 		}
 		if fl.Changed && err == nil {
@@ -197,14 +201,23 @@ func (a *app) evalRecipe(ctx context.Context, path string, f evalFlags) error {
 	if err != nil {
 		return err
 	}
-	if len(p.recipe.Evaluate.Retention.General) == 0 {
-		return a.printResults(results, steps, nil, f)
-	}
-	r, s, err := p.retention(ctx, false)
+	lost, err := p.forgotten(ctx)
 	if err != nil {
 		return err
 	}
-	return a.printResults(results, steps, &forgotten{r, s}, f)
+	return a.printResults(results, steps, lost, f)
+}
+
+// forgotten measures what was forgotten where the recipe says so.
+func (p *pipeline) forgotten(ctx context.Context) (*forgotten, error) {
+	if len(p.recipe.Evaluate.Retention.General) == 0 {
+		return nil, nil
+	}
+	r, s, err := p.retention(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	return &forgotten{r, s}, nil
 }
 
 // evalRetention says what was forgotten, and nothing else.
@@ -239,7 +252,7 @@ func (a *app) printResults(results []*eval.Result, steps []step, lost *forgotten
 	judged := []gateResult{}
 	if len(results) > 0 {
 		var err error
-		if judged, err = f.gates.judge(results[len(results)-1:], nil); err != nil {
+		if judged, err = f.gates.judge(results[len(results)-1:], f.allowed); err != nil {
 			return err
 		}
 	}
@@ -275,7 +288,7 @@ func (a *app) printResultsJSON(results []*eval.Result, steps []step, lost *forgo
 	}
 	list := []entry{}
 	for i, r := range results {
-		list = append(list, entry{steps[i].dir.Path, r.Model, cmp.Or(r.Options.PromptForm, eval.Chat), r.Metrics, r.Failed(), r.Cost})
+		list = append(list, entry{steps[i].dir.Path, r.Model, r.Options.Form(), r.Metrics, r.Failed(), r.Cost})
 	}
 	out := map[string]any{"version": 1, "evaluations": list, "gates": judged}
 	if lost != nil {

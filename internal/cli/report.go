@@ -25,8 +25,9 @@ func (a *app) reportCommand() *cobra.Command {
 		Short: "put evaluations side by side; the last one is compared with the others",
 		Long: `Report reads the folders below runs/eval and writes report.md, report.html and
 report.json: the standard table first, then what its figures are made of, the
-comparison of the last evaluation with the others, and every case with every
-answer. All must be of one suite and one engine, and asked alike.
+comparison of the last evaluation with the others, what a tuned model has
+forgotten as far as that was measured, and every case with every answer. All must
+be of one suite and one engine, and asked alike.
 
 The gates are held against the last evaluation.`,
 		Args: args(1, -1, "one or more folders below runs/eval"),
@@ -59,7 +60,7 @@ The gates are held against the last evaluation.`,
 
 // allowDifferent adds the flag for what need not be alike.
 func allowDifferent(c *cobra.Command, allowed *[]string) {
-	c.Flags().StringSliceVar(allowed, "allow-different", nil, "what may differ between the evaluations (suite, engine, extractor, system, samples, max-tokens, temperature, seed)")
+	c.Flags().StringSliceVar(allowed, "allow-different", nil, "what may differ between the evaluations (suite, engine, extractor, prompt-form, system, samples, max-tokens, temperature, seed)")
 }
 
 func checkAllowed(allowed []string) error {
@@ -81,6 +82,9 @@ func (a *app) report(results []*eval.Result, steps []step, o reportOptions) erro
 		return err
 	}
 	r.Training, r.Next = o.training, o.next
+	if r.Retention, err = a.forgottenBy(results, steps); err != nil {
+		return err
+	}
 	for i, s := range steps {
 		if err := readAnswers(s.path("answers.jsonl"), func(x eval.Answer) { r.Show(i, x) }); err != nil {
 			return err
@@ -116,7 +120,7 @@ func readAnswers(path string, each func(eval.Answer)) error {
 
 // writeReport writes the three forms of the report and returns their folder.
 func (a *app) writeReport(o reportOptions, r *report.Report, keys []string) (step, error) {
-	d, m, err := runs.Open(a.runs, "report", o.name, Version(), map[string]any{"evaluations": keys, "title": r.Title, "next": r.Next, "training": r.Training, "form": report.Version})
+	d, m, err := runs.Open(a.runs, "report", o.name, Version(), map[string]any{"evaluations": keys, "title": r.Title, "next": r.Next, "training": r.Training, "retention": r.Retention, "form": report.Version})
 	if err != nil || m != nil {
 		return step{d, m}, err
 	}
@@ -150,11 +154,18 @@ func (a *app) printTable(r *report.Report) {
 	for _, c := range r.Comparisons {
 		fmt.Fprintf(a.Out, "%s of %s against %s: %s\n", c.Metric, progress.Printable(c.Model), progress.Printable(c.Baseline), said(c))
 	}
+	for _, x := range r.Lost() {
+		fmt.Fprintf(a.Out, "%s of %s: %s, base %s: %s, %s\n", x.Measure, progress.Printable(x.Model), x.TunedText, x.BaseText, x.Change, x.Verdict())
+	}
 }
 
 // said writes a comparison in one line.
 func said(c compare.Comparison) string {
-	return fmt.Sprintf("%s points, p = %s, %s", report.Points(c.Paired), report.PValue(c.Paired.P), c.Verdict)
+	text := fmt.Sprintf("%s points, p = %s, %s", report.Points(c.Paired), report.PValue(c.Paired.P), c.Verdict)
+	if c.Remark != "" {
+		text += fmt.Sprintf(" (%s)", c.Remark)
+	}
+	return text
 }
 
 func readEvaluations(dirs []string) (results []*eval.Result, steps []step, err error) {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
 	"runtime"
 	"slices"
 
@@ -164,13 +163,7 @@ func trainingOf(s *record.Store, name string) (r *record.Run, pack *runs.Entry, 
 		return nil, nil, err
 	}
 	if e.Kind == "pack" && e.State == runs.Complete {
-		var in struct {
-			Trained string `json:"trained"`
-		}
-		if err := json.Unmarshal(e.Manifest.Inputs, &in); err != nil {
-			return nil, nil, fmt.Errorf("%s: inputs of manifest.json: %w", e.Path, err)
-		}
-		if t, ok := s.ByKey("train", in.Trained); ok {
+		if t, ok := s.ByKey("train", trainingNamed(e.Manifest)); ok {
 			made := e
 			e, pack = t, &made
 		}

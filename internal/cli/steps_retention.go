@@ -8,10 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/llm"
 	"bbjtune/internal/pyenv"
+	"bbjtune/internal/report"
 	"bbjtune/internal/retention"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
@@ -61,11 +64,7 @@ func (p *pipeline) retention(ctx context.Context, humanEval bool) (*retention.Re
 	}
 	if done {
 		p.before("what was forgotten")
-		r := &retention.Report{}
-		text, err := os.ReadFile(s.path("retention.json"))
-		if err == nil {
-			err = json.Unmarshal(text, r)
-		}
+		r, err := readRetention(s)
 		return r, s, err
 	}
 	defer s.dir.Close()
@@ -86,6 +85,57 @@ func (p *pipeline) retention(ctx context.Context, humanEval bool) (*retention.Re
 		return nil, step{}, err
 	}
 	return r, s, p.finish(&s, nil, "retention.json", "texts.jsonl")
+}
+
+func readRetention(s step) (*retention.Report, error) {
+	path := s.path("retention.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return retention.Parse(path, text)
+}
+
+// forgottenBy finds what was measured of the tuned models among the evaluations,
+// the newest first.
+func (a *app) forgottenBy(results []*eval.Result, steps []step) ([]report.Retention, error) {
+	found, err := filepath.Glob(filepath.Join(a.runs, "retention", "*"))
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	var measured []step
+	for _, dir := range found {
+		if s, err := finished(dir, "retention"); err == nil {
+			measured = append(measured, s)
+		}
+	}
+	slices.SortStableFunc(measured, func(a, b step) int { return b.manifest.Created.Compare(a.manifest.Created) })
+	var list []report.Retention
+	for i, s := range steps {
+		trained := trainingNamed(s.manifest)
+		for _, m := range measured {
+			if trained == "" || trainingNamed(m.manifest) != trained {
+				continue
+			}
+			r, err := readRetention(m)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, report.Retention{Model: results[i].Model, Measured: r})
+		}
+	}
+	return list, nil
+}
+
+// trainingNamed is the key of the training that a run says it is of, or "".
+func trainingNamed(m *runs.Manifest) string {
+	var in struct {
+		Trained string `json:"trained"`
+	}
+	if json.Unmarshal(m.Inputs, &in) != nil {
+		return ""
+	}
+	return in.Trained
 }
 
 // measured is a model that general code is put to.

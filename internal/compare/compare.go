@@ -21,7 +21,31 @@ type Comparison struct {
 	Method       Method       `json:"method"`
 	Paired       stats.Paired `json:"paired"`
 	Verdict      Verdict      `json:"verdict"`
-	Slices       []Slice      `json:"slices,omitempty"`
+	// Remark says what the verdict alone would hide, if anything.
+	Remark Remark  `json:"remark,omitempty"`
+	Slices []Slice `json:"slices,omitempty"`
+}
+
+// Remark is what a reader of a tie must know.
+type Remark string
+
+// The remarks. Where both rates lie within Margin of an end, a tie says more of the
+// cases than of the models.
+const (
+	TooHard Remark = "hardly a case is solved by either: too hard to tell them apart"
+	TooEasy Remark = "hardly a case is missed by either: too easy to tell them apart"
+)
+
+func remark(v Verdict, model, baseline float64) Remark {
+	switch {
+	case v != Tied:
+		return ""
+	case max(model, baseline) < Margin:
+		return TooHard
+	case min(model, baseline) > 1-Margin:
+		return TooEasy
+	}
+	return ""
 }
 
 // Slice is the same for the cases that share a property.
@@ -111,6 +135,7 @@ func Pair(model, baseline *eval.Result, metrics []eval.Metric, by []string) []Co
 		c := Comparison{Metric: m, Model: model.Model, Baseline: baseline.Model}
 		c.Paired, c.Method, c.ModelRate, c.BaselineRate = pair(m, common, other)
 		c.Verdict = verdict(c.Paired, c.Paired.P)
+		c.Remark = remark(c.Verdict, c.ModelRate, c.BaselineRate)
 		c.Slices = inSlices(m, common, other, by)
 		list = append(list, c)
 	}

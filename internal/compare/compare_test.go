@@ -47,6 +47,7 @@ func TestVerdicts(t *testing.T) {
 		{0, 5, 0, 0, compare.TooFew},       // five to none cannot reach 5 %
 		{0, 6, 0, 0, compare.Better},       // six to none do: p = 0.031
 		{5, 0, 0, 5, compare.TooFew},       // ten cases alike prove little
+		{0, 0, 0, 25, compare.TooFew},      // nor do 25 that both fail
 		{100, 0, 0, 100, compare.Tied},     // 200 do
 		{80, 20, 20, 80, compare.Tied},     // the interval is ±6.3 points
 		{20, 12, 12, 20, compare.TooFew},   // ±15 points
@@ -62,6 +63,25 @@ func TestVerdicts(t *testing.T) {
 		}
 		if want := float64(c.both+c.onlyA) / float64(len(a)); math.Abs(got.ModelRate-want) > 1e-9 {
 			t.Errorf("rate %g, want %g", got.ModelRate, want)
+		}
+	}
+}
+
+// A tie of two that solve hardly anything is no praise of either.
+func TestTiesAtTheEnds(t *testing.T) {
+	for _, c := range []struct {
+		both, onlyA, onlyB, none int
+		want                     compare.Remark
+	}{
+		{0, 1, 0, 99, compare.TooHard},
+		{98, 0, 1, 1, compare.TooEasy},
+		{50, 0, 0, 50, ""},
+		{0, 0, 0, 20, ""}, // too few
+		{0, 9, 0, 91, ""}, // better
+	} {
+		a, b := outcomes(c.both, c.onlyA, c.onlyB, c.none)
+		if got := compare.Pair(result("a", 1, a...), result("b", 1, b...), []eval.Metric{eval.TaskAt1}, nil)[0]; got.Remark != c.want {
+			t.Errorf("%+v: %s, %q", c, got.Verdict, got.Remark)
 		}
 	}
 }
@@ -82,7 +102,7 @@ func TestSlicesAreCorrected(t *testing.T) {
 	if d := got[0]; d.Paired.OnlyA != 7 || d.Paired.N != 20 || math.Abs(d.Paired.P-2.0/128) > 1e-12 || math.Abs(d.Holm-6.0/128) > 1e-12 || d.Verdict != compare.Better {
 		t.Errorf("dwc %+v", d)
 	}
-	if v := got[1]; v.Holm != 1 || v.Verdict != compare.Tied {
+	if v := got[1]; v.Holm != 1 || v.Verdict != compare.TooFew {
 		t.Errorf("vpro5 %+v", v)
 	}
 }
@@ -124,6 +144,7 @@ func TestComparable(t *testing.T) {
 		"suite":       func(r *eval.Result) { r.Suite.Hash = "fedcba9876543210" },
 		"engine":      func(r *eval.Result) { r.Engine.Name = "bbjcpl" },
 		"extractor":   func(r *eval.Result) { r.Extract = 1 },
+		"prompt-form": func(r *eval.Result) { r.Options.PromptForm = eval.Completion },
 		"system":      func(r *eval.Result) { r.Options.System = "other" },
 		"samples":     func(r *eval.Result) { r.Options.Samples = 5 },
 		"max-tokens":  func(r *eval.Result) { r.Options.MaxTokens = 5 },

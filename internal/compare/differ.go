@@ -19,7 +19,7 @@ type Difference struct {
 // Conditions are what two evaluations must have in common, unless it is allowed
 // to differ.
 func Conditions() []string {
-	return []string{"suite", "engine", "extractor", "system", "samples", "max-tokens", "temperature", "seed"}
+	return []string{"suite", "engine", "extractor", "prompt-form", "system", "samples", "max-tokens", "temperature", "seed"}
 }
 
 // Differences lists the conditions in which two evaluations differ. Examples in
@@ -43,6 +43,8 @@ func condition(r *eval.Result, what string) string {
 		return r.Engine.Name + " " + r.Engine.Version
 	case "extractor":
 		return fmt.Sprintf("version %d", r.Extract)
+	case "prompt-form":
+		return string(r.Options.Form())
 	case "system":
 		return fmt.Sprintf("%q", r.Options.System)
 	case "samples":

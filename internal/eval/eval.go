@@ -238,34 +238,60 @@ func (r *asker) ask(ctx context.Context, t task, answers chan<- entry) error {
 	return nil
 }
 
-// write keeps the answers. Those that came while the disk was busy share a
-// flush, so that no question waits for it.
+// flushEvery is how long an answer may wait for the disk. It is written at once, so
+// that the end of the process loses none; this is what a power cut may lose. A
+// flush for each answer would slow down the asking itself.
+const flushEvery = 100 * time.Millisecond
+
+// write keeps the answers.
 func (r *asker) write(answers <-chan entry) error {
 	r.Progress(len(r.have), r.total, 0)
-	for first := range answers {
-		batch := []entry{first}
-		for more := true; more && len(batch) < cap(answers); {
-			select {
-			case e, ok := <-answers:
-				if more = ok; ok {
-					batch = append(batch, e)
-				}
-			default:
-				more = false
+	var flush <-chan time.Time
+	for {
+		select {
+		case first, ok := <-answers:
+			if !ok {
+				return r.journal.Sync()
+			}
+			if err := r.keep(first, answers); err != nil {
+				return err
+			}
+			if flush == nil {
+				flush = time.After(flushEvery)
+			}
+		case <-flush:
+			flush = nil
+			if err := r.journal.Sync(); err != nil {
+				return err
 			}
 		}
-		lines := make([]any, len(batch))
-		for i, e := range batch {
-			lines[i] = e
-		}
-		if err := r.journal.Append(lines...); err != nil {
-			return err
-		}
-		for _, e := range batch {
-			r.count(e.Sample)
-		}
-		r.Progress(len(r.have), r.total, r.tokens)
 	}
+}
+
+// keep writes an answer and those that came with it.
+func (r *asker) keep(first entry, answers <-chan entry) error {
+	batch := []entry{first}
+	for more := true; more && len(batch) < cap(answers); {
+		select {
+		case e, ok := <-answers:
+			if more = ok; ok {
+				batch = append(batch, e)
+			}
+		default:
+			more = false
+		}
+	}
+	lines := make([]any, len(batch))
+	for i, e := range batch {
+		lines[i] = e
+	}
+	if err := r.journal.Write(lines...); err != nil {
+		return err
+	}
+	for _, e := range batch {
+		r.count(e.Sample)
+	}
+	r.Progress(len(r.have), r.total, r.tokens)
 	return nil
 }
 

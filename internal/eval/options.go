@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,6 +39,9 @@ const (
 	// examples and the question under headings, the last answer left open.
 	Completion PromptForm = "completion"
 )
+
+// Form is how the questions are put.
+func (o Options) Form() PromptForm { return cmp.Or(o.PromptForm, Chat) }
 
 // The headings of a completion prompt. The first also ends an answer: a base
 // model goes on with a question of its own.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 // server that answers in 50 ms, the same concurrency. docs/benchmarks.md has the
 // figures.
 const (
-	overheadQuestions   = 800
+	overheadQuestions   = 480
 	overheadConcurrency = 16
 )
 
@@ -71,22 +72,24 @@ func harness(t testing.TB, m llm.Model, dir string) time.Duration {
 	return time.Since(start)
 }
 
-// The two are compared side by side, the best of three turns each, so that a busy
-// machine slows both. The bar is 2 %; the test allows what a machine with other
-// work adds.
+// The two are compared side by side, turn by turn, so that a busy machine slows
+// both, and by the second best of five turns, since a single one may be lucky. The
+// bar is 2 %; the test allows what a machine with other work adds.
 func TestOverhead(t *testing.T) {
 	if testing.Short() {
 		t.Skip("asks for half a minute")
 	}
-	alone, with := time.Hour, time.Hour
+	var alone, with []time.Duration
 	m := llm.NewOpenAI("m", llmtest.OpenAI(t, fiftyMilliseconds), "m", "")
 	bare(t, m) // opens the connections
-	for range 3 {
-		with = min(with, harness(t, m, t.TempDir()))
-		alone = min(alone, bare(t, m))
+	for range 5 {
+		with = append(with, harness(t, m, t.TempDir()))
+		alone = append(alone, bare(t, m))
 	}
-	ratio := float64(with) / float64(alone)
-	t.Logf("%d questions at concurrency %d: client alone %v, harness %v, ratio %.3f", overheadQuestions, overheadConcurrency, alone, with, ratio)
+	slices.Sort(alone)
+	slices.Sort(with)
+	ratio := float64(with[1]) / float64(alone[1])
+	t.Logf("%d questions at concurrency %d: client alone %v, harness %v, ratio %.3f", overheadQuestions, overheadConcurrency, alone[1], with[1], ratio)
 	if ratio > 1.10 {
 		t.Errorf("the harness takes %.1f %% longer than its client alone", 100*(ratio-1))
 	}

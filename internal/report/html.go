@@ -26,7 +26,7 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{
 	"best": func(p stats.AtK) stats.Proportion {
 		return stats.Proportion{N: p.Cases, Rate: p.Rate, Low: p.Low, High: p.High}
 	},
-	"atk": AtK, "points": Points, "topics": topics, "verdictClass": verdictClass, "rateClass": rateClass, "lines": lines, "see": printable.Visible,
+	"atk": AtK, "points": Points, "topics": topics, "verdictClass": verdictClass, "rateClass": rateClass, "lines": lines, "see": printable.Visible, "asked": asked, "plural": plural,
 }).Parse(pageText))
 
 // HTML writes the page: no script, no reference to anything outside.
@@ -37,13 +37,13 @@ func (r *Report) HTML(w io.Writer) error {
 	}
 	return page.Execute(w, struct {
 		*Report
-		IntervalNote, TaskNote, BestNote, PairedNote, SliceNote, FaultNote, Method string
-		Several                                                                    bool
-		InShort                                                                    []string
-		Certain                                                                    []certainSlice
-		Rows                                                                       []sliceRow
-		Anchors                                                                    map[string]int
-	}{r, intervalNote, taskNote, bestNote, pairedNote, sliceNote, faultNote, r.method(), r.several(), r.inShort(), r.certain(), r.sliceRows(), anchors})
+		IntervalNote, TaskNote, BestNote, PairedNote, SliceNote, FaultNote, Method, RetentionNote, NotMeasured string
+		Several                                                                                                bool
+		InShort                                                                                                []string
+		Certain                                                                                                []certainSlice
+		Rows                                                                                                   []sliceRow
+		Anchors                                                                                                map[string]int
+	}{r, intervalNote, taskNote, bestNote, pairedNote, sliceNote, faultNote, r.method(), retentionNote, strings.ReplaceAll(notMeasured, "`", ""), r.several(), r.inShort(), r.certain(), r.sliceRows(), anchors})
 }
 
 // lineView is a line of an answer in pieces, some of which are underlined, with

@@ -42,6 +42,7 @@ func (r *Report) Markdown(w io.Writer) error {
 	r.markdownBest(&b)
 	r.markdownComparisons(&b)
 	r.markdownTraining(&b)
+	r.markdownRetention(&b)
 	r.markdownSlices(&b)
 	r.markdownFaults(&b)
 	r.markdownCases(&b)
@@ -59,6 +60,9 @@ func (r *Report) inShort() []string {
 	var list []string
 	for _, c := range r.Comparisons {
 		said := fmt.Sprintf("%s by %s (%+.1f points)", c.Verdict, c.Metric, 100*c.Paired.Difference)
+		if c.Remark != "" {
+			said = fmt.Sprintf("%s by %s (%+.1f points; %s)", c.Verdict, c.Metric, 100*c.Paired.Difference, c.Remark)
+		}
 		if c.Metric == eval.CompileAt1 { // the first of each model
 			list = append(list, fmt.Sprintf("In short, %s against %s: %s", c.Model, c.Baseline, said))
 		} else {
@@ -171,6 +175,21 @@ func (r *Report) markdownTraining(b *strings.Builder) {
 	}
 }
 
+func (r *Report) markdownRetention(b *strings.Builder) {
+	if len(r.Retention) == 0 && r.Training == nil {
+		return
+	}
+	b.WriteString("\n## What was forgotten\n\n" + retentionNote + "\n\n")
+	if len(r.Retention) == 0 {
+		b.WriteString(notMeasured + "\n")
+		return
+	}
+	b.WriteString("| model | measure | base | tuned | change of the score | limit | |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, x := range r.Lost() {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", Cell(x.Model), Cell(x.Measure), x.BaseText, x.TunedText, x.Change, x.Limit, x.Verdict())
+	}
+}
+
 func (r *Report) markdownSlices(b *strings.Builder) {
 	b.WriteString("\n## By kind of case\n\n| by | value |")
 	for _, m := range r.Models {
@@ -279,13 +298,32 @@ func (r *Report) Asked() string {
 	return text
 }
 
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+// asked says in which form a model was asked.
+func asked(m *eval.Result) string {
+	text := "asked in its chat template"
+	if m.Options.Form() == eval.Completion {
+		text = "asked with a text to continue, as a base model is"
+	}
+	if n := len(m.Examples); n > 0 {
+		text += fmt.Sprintf(", with %d example%s in the prompt", n, plural(n))
+	}
+	return text
+}
+
 func (r *Report) markdownConditions(b *strings.Builder) {
 	m := r.Models[0]
-	fmt.Fprintf(b, "\n## Conditions\n\nSuite %s version %d (%s, sha256 %.12s). Compiler: %s %s. Extractor version %d. Temperature %g, at most %d tokens, %d sample a case, seed %d.\n",
+	fmt.Fprintf(b, "\n## Conditions\n\nSuite %s version %d (%s, sha256 %.12s). Compiler: %s %s. Extractor version %d. Temperature %g, at most %d tokens, %d sample%s a case, seed %d.\n",
 		Cell(m.Suite.Name), m.Suite.Version, r.Asked(), m.Suite.Hash, m.Engine.Name, m.Engine.Version, m.Extract,
-		m.Options.Temperature, m.Options.MaxTokens, m.Options.Samples, m.Options.Seed)
+		m.Options.Temperature, m.Options.MaxTokens, m.Options.Samples, plural(m.Options.Samples), m.Options.Seed)
 	for _, m := range r.Models {
-		fmt.Fprintf(b, "\n- %s: %s", Cell(m.Model), Cell(m.Identity))
+		fmt.Fprintf(b, "\n- %s: %s; %s", Cell(m.Model), Cell(m.Identity), asked(m))
 		for _, s := range m.Examples {
 			fmt.Fprintf(b, "\n  - shown in the prompt: %s (%s)", Cell(s.Title), Cell(s.Path))
 		}

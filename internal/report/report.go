@@ -21,7 +21,7 @@ import (
 )
 
 // Version is the version of the JSON form.
-const Version = 2
+const Version = 3
 
 // Report is what the three forms are made from.
 type Report struct {
@@ -35,6 +35,9 @@ type Report struct {
 	// Unlike says in what the models differ that were compared all the same.
 	Unlike   []Unlike  `json:"unlike,omitempty"`
 	Training *Training `json:"training,omitempty"`
+	// Retention is what tuned models have forgotten, the newest measurement of a
+	// model first; none where it was not measured.
+	Retention []Retention `json:"retention,omitempty"`
 	// Next is the command to try next.
 	Next string `json:"next,omitempty"`
 	// Cases are all cases with the answers that are shown.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -15,9 +16,11 @@ import (
 	"time"
 
 	"bbjtune/bbj/check"
+	"bbjtune/internal/compare"
 	"bbjtune/internal/eval"
 	"bbjtune/internal/printable"
 	"bbjtune/internal/report"
+	"bbjtune/internal/retention"
 	"bbjtune/internal/suite"
 )
 
@@ -110,7 +113,17 @@ func testReport(t *testing.T) *report.Report {
 		Name: "stage 1", Steps: 2, Tokens: 100, TrainedTokens: 100, Seconds: 4, ValidFirst: 3, ValidLast: 2,
 		Train: []report.Point{{Step: 1, Loss: 3}, {Step: 2, Loss: 2}}, Valid: []report.Point{{Step: 0, Loss: 3}, {Step: 2, Loss: 2}},
 	}}}
+	// The newest measurement has no HumanEval; an older one has.
+	r.Retention = []report.Retention{
+		{Model: "tuned | <x>", Measured: measured(nil)},
+		{Model: "tuned | <x>", Measured: measured(&retention.HumanEval{Tasks: 164, Base: 20, Tuned: 12})},
+	}
 	return r
+}
+
+func measured(he *retention.HumanEval) *retention.Report {
+	base, tuned := retention.Loss{Texts: 30, Bytes: 900, Tokens: 300, NLL: 300}, retention.Loss{Texts: 30, Bytes: 900, Tokens: 300, NLL: 303}
+	return retention.New(base, tuned, he, 0.05)
 }
 
 func TestForms(t *testing.T) {
@@ -299,6 +312,89 @@ func TestNewRefusesWhatCannotBeCompared(t *testing.T) {
 	}
 	if page := pageOf(t, r); !strings.Contains(page, "not alike</span> a: suite is") {
 		t.Error("the page does not say what differs")
+	}
+}
+
+// What was forgotten stands in all three forms: each measure of a model once, the
+// newest, with an alert where too much was lost.
+func TestRetentionIsShown(t *testing.T) {
+	r := testReport(t)
+	var md, js bytes.Buffer
+	if err := errors.Join(r.Markdown(&md), r.JSON(&js)); err != nil {
+		t.Fatal(err)
+	}
+	page := pageOf(t, r)
+	for _, want := range []string{
+		"| general code, 30 programs | perplexity 2.72 | perplexity 2.75 | -1.0 % | -5.0 % | kept |",
+		"| HumanEval pass@1 | 12.2 % [8.0, 18.1] (20/164) | 7.3 % [4.2, 12.4] (12/164) | -40.0 % | -5.0 % | alert |",
+	} {
+		if strings.Count(md.String(), want) != 1 {
+			t.Errorf("not once: %s", want)
+		}
+	}
+	for _, want := range []string{`<span class="tag bad">alert</span>`, `<span class="tag good">kept</span>`, "perplexity 2.75"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %s", want)
+		}
+	}
+	if !strings.Contains(js.String(), `"humaneval": {`) {
+		t.Error("the JSON does not hold it")
+	}
+	r.Retention = nil
+	if page := pageOf(t, r); !strings.Contains(page, "This was not measured") {
+		t.Error("the page does not say that nothing was measured")
+	}
+	r.Training = nil
+	if page := pageOf(t, r); strings.Contains(page, "What was forgotten") {
+		t.Error("a page without a training speaks of forgetting")
+	}
+}
+
+// The form of the prompt is named, and two forms are put side by side only where
+// that is allowed.
+func TestPromptForms(t *testing.T) {
+	s := testSuite(t)
+	a, b := result(t, s, "base", "x"), result(t, s, "tuned", "x")
+	a.Options.PromptForm = eval.Completion
+	a.Examples = []eval.ShotTitle{{Path: "strings/a.md", Title: "An example"}}
+	models := []*eval.Result{a.Result, b.Result}
+	if _, err := report.New("x", date, models, 1, nil); err == nil || !strings.Contains(err.Error(), "they differ in prompt-form (chat; completion)") {
+		t.Errorf("err %v", err)
+	}
+	r, err := report.New("x", date, models, 1, []string{"prompt-form"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var md bytes.Buffer
+	if err := r.Markdown(&md); err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{pageOf(t, r), md.String()} {
+		for _, want := range []string{"asked with a text to continue, as a base model is, with 1 example in the prompt", "asked in its chat template", "prompt-form is completion, not chat"} {
+			if !strings.Contains(form, want) {
+				t.Errorf("not named: %s", want)
+			}
+		}
+	}
+}
+
+// A tie of two that solve hardly anything is called one for want of easier cases.
+func TestRemarksAreShown(t *testing.T) {
+	s := &suite.Suite{Head: suite.Head{Name: "hard", Version: 1}}
+	answers := make([]string, 60)
+	for i := range answers {
+		s.Cases = append(s.Cases, caseOf(t, fmt.Sprintf("c%d", i), "completion", "{verb: INPUT}"))
+		answers[i] = "```bbj\nprint 1\n```"
+	}
+	r := reported(t, "x", 1, result(t, s, "a", answers...), result(t, s, "b", answers...))
+	var md bytes.Buffer
+	if err := r.Markdown(&md); err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{pageOf(t, r), md.String()} {
+		if !strings.Contains(form, "tied by task@1 (") || !strings.Contains(form, string(compare.TooHard)) || !strings.Contains(form, string(compare.TooEasy)) {
+			t.Error("the tie has no remark")
+		}
 	}
 }
 

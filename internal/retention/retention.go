@@ -6,6 +6,7 @@
 package retention
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"math"
@@ -101,6 +102,21 @@ type Report struct {
 	// HumanEval is nil where nothing was executed.
 	HumanEval *HumanEval `json:"humaneval,omitempty"`
 	Measures  []Measure  `json:"measures"`
+}
+
+// Parse reads a report. name is what errors call it.
+func Parse(name string, text []byte) (*Report, error) {
+	r := &Report{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fault.Wrap(fmt.Errorf("%s: %w", name, err), "delete its folder and measure again with bbjtune eval RECIPE --retention")
+	}
+	if r.Version != Version {
+		return nil, fault.Newf("measure again with bbjtune eval RECIPE --retention", "%s has version %d, this program reads %d", name, r.Version, Version)
+	}
+	if he := r.HumanEval; he != nil && (he.Tasks < 1 || min(he.Base, he.Tuned) < 0 || max(he.Base, he.Tuned) > he.Tasks) {
+		return nil, fmt.Errorf("%s: the counts of HumanEval contradict each other", name)
+	}
+	return r, nil
 }
 
 // PerUnit is the mean negative log likelihood of the two models.

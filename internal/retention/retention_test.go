@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -53,6 +54,26 @@ func TestReport(t *testing.T) {
 	}
 	if r := retention.New(loss(3), loss(4), nil, 0); math.Abs(r.Mean[1].Base-math.Log(3)/3) > 1e-9 {
 		t.Errorf("per byte %v", r.Mean)
+	}
+}
+
+func TestParse(t *testing.T) {
+	loss := retention.Loss{Texts: 2, Bytes: 300, Tokens: 100, NLL: 150}
+	whole, err := json.Marshal(retention.New(loss, loss, &retention.HumanEval{Tasks: 4, Base: 2, Tuned: 1}, 0.05))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := retention.Parse("x", whole); err != nil || len(r.Measures) != 2 || len(r.Alerts()) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for text, want := range map[string]string{
+		"":               "x: unexpected end",
+		`{"version": 0}`: "x has version 0, this program reads 1",
+		strings.Replace(string(whole), `"tasks":4`, `"tasks":1`, 1): "contradict each other",
+	} {
+		if _, err := retention.Parse("x", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
 	}
 }
 

@@ -11,14 +11,15 @@ import (
 	"sync"
 )
 
-// Journal is an append-only file of one JSON value a line. A line is on disk
-// when Append returns; a torn last line, left by a crash, is cut off when the
-// journal is opened again. Append may be called from several goroutines.
+// Journal is an append-only file of one JSON value a line. A line outlives the
+// process when Write returns, and the machine when Append or the next Sync does; a
+// torn last line, left by a crash, is cut off when the journal is opened again. All
+// may be called from several goroutines.
 type Journal struct {
 	f *os.File
 
 	mu     sync.Mutex
-	failed error // of the first Append that failed: nothing may follow a torn line
+	failed error // of the first write that failed: nothing may follow a torn line
 }
 
 // OpenJournal opens or makes the journal and calls each for every whole line
@@ -68,9 +69,16 @@ func replay(r io.Reader, each func([]byte) error) (int64, error) {
 	}
 }
 
-// Append writes each value as one line and flushes them to disk together. Once it
-// has failed it always does.
+// Append writes each value as one line and flushes them to disk together.
 func (j *Journal) Append(values ...any) error {
+	if err := j.Write(values...); err != nil {
+		return err
+	}
+	return j.Sync()
+}
+
+// Write writes each value as one line. Once it or Sync has failed both always do.
+func (j *Journal) Write(values ...any) error {
 	var text bytes.Buffer
 	for _, v := range values {
 		line, err := json.Marshal(v)
@@ -79,19 +87,22 @@ func (j *Journal) Append(values ...any) error {
 		}
 		text.Write(append(line, '\n'))
 	}
+	return j.carefully(func() error {
+		_, err := j.f.Write(text.Bytes())
+		return err
+	})
+}
+
+// Sync flushes to disk what was written.
+func (j *Journal) Sync() error { return j.carefully(j.f.Sync) }
+
+func (j *Journal) carefully(do func() error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.failed != nil {
-		return j.failed
+	if j.failed == nil {
+		j.failed = do()
 	}
-	_, err := j.f.Write(text.Bytes())
-	if err == nil {
-		err = j.f.Sync()
-	}
-	if err != nil {
-		j.failed = err
-	}
-	return err
+	return j.failed
 }
 
 // Close closes the file.

@@ -270,9 +270,23 @@ func TestJournal(t *testing.T) {
 	}
 	_, j, _ = open()
 	j.Append(3)
-	j.Close()
-	if text, _ := os.ReadFile(path); string(text) != "1\n2\n3\n" {
+	// What was written is there for whoever reads the file, flushed or not.
+	if err := j.Write(4, 5); err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "1\n2\n3\n4\n5\n" {
 		t.Errorf("journal = %q", text)
+	}
+	if err := j.Sync(); err != nil {
+		t.Error(err)
+	}
+	// After a failure nothing is written any more.
+	j.Close()
+	if err := j.Write(6); err == nil {
+		t.Error("a closed journal is written to")
+	}
+	if err := j.Sync(); err == nil {
+		t.Error("a failed journal says that all is on disk")
 	}
 
 	os.WriteFile(path, []byte("1\nnot json\n2\n"), 0o644)

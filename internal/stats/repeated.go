@@ -109,11 +109,15 @@ func studentT95(df int) float64 {
 // Resamples is how often [CompareCases] draws.
 const Resamples = 10000
 
+// rounding is more than the arithmetic errs in a sum of differences.
+const rounding = 1e-9
+
 // CompareCases compares the rates of A and B, case by case, where a case was
-// answered several times; the slices have equal length. The interval is the
-// percentile interval of a bootstrap over the cases, made wider for small
-// numbers of them (Hesterberg 2015, The American Statistician 69:371-386), and that
-// of [NewPaired] where no case differs; P is
+// answered several times; the slices have equal length. The interval is that of
+// a bootstrap over the cases, corrected for bias and skewness (BCa; Efron 1987,
+// JASA 82:171-185), since differences in a few cases are skewed, and made wider
+// for small numbers of cases (Hesterberg 2015, The American Statistician
+// 69:371-386). Where all cases are alike it is that of [NewPaired]. P is
 // that of changing the signs of the cases' differences at random, which with one
 // answer a case is McNemar's test. The same seed gives the same figures.
 func CompareCases(a, b []float64, seed uint64) Paired {
@@ -131,13 +135,14 @@ func CompareCases(a, b []float64, seed uint64) Paired {
 			p.OnlyB++
 		}
 	}
-	p.Difference, _ = moments(d)
-	if p.OnlyA+p.OnlyB == 0 {
-		return NewPaired(0, 0, len(d)) // nothing to draw from
-	}
+	mean, variance := moments(d)
+	p.Difference = mean
 	rng := rand.New(rand.NewPCG(seed, uint64(len(d))))
-	if len(d) > 1 {
+	if variance > rounding {
 		p.Low, p.High = bootstrap(d, rng)
+	} else { // nothing to draw from
+		n := float64(len(d))
+		p.Low, p.High = scoreInterval(n*max(0, mean), n*max(0, -mean), n)
 	}
 	p.P = signChanges(d, rng)
 	return p
@@ -154,11 +159,41 @@ func bootstrap(d []float64, rng *rand.Rand) (low, high float64) {
 		means[i] = sum / float64(n)
 	}
 	slices.Sort(means)
-	// The tail that Student's interval leaves, in terms of the normal one.
-	x := math.Sqrt(float64(n)/float64(n-1)) * studentT95(n-1)
-	tail := math.Erfc(x/math.Sqrt2) / 2
-	i := int(tail * Resamples)
-	return means[i], means[Resamples-1-i]
+	// The quantile that Student's interval takes, in terms of the normal one.
+	z := math.Sqrt(float64(n)/float64(n-1)) * studentT95(n-1)
+	bias, skew := biasOf(means, d), skewOf(d)
+	at := func(z float64) int { return int(Resamples * corrected(z, bias, skew)) }
+	return means[max(0, at(-z))], means[min(Resamples-1, at(z))]
+}
+
+// biasOf is how far the median of the means lies from the mean of the cases, in
+// standard normal terms; half of those that are equal lie below.
+func biasOf(means, d []float64) float64 {
+	mean, _ := moments(d)
+	below, _ := slices.BinarySearch(means, mean-rounding)
+	upTo, _ := slices.BinarySearch(means, mean+rounding)
+	share := float64(below+upTo) / 2 / float64(len(means))
+	return math.Sqrt2 * math.Erfinv(2*share-1)
+}
+
+// skewOf is the acceleration of BCa: a sixth of the skewness of the mean.
+func skewOf(d []float64) float64 {
+	mean, _ := moments(d)
+	square, cube := 0.0, 0.0
+	for _, v := range d {
+		square += (v - mean) * (v - mean)
+		cube += (v - mean) * (v - mean) * (v - mean)
+	}
+	return cube / (6 * math.Pow(square, 1.5))
+}
+
+// corrected is the share of the means that lies below the quantile z.
+func corrected(z, bias, skew float64) float64 {
+	shifted := bias + z
+	if skew*shifted >= 1 { // further out than any
+		return math.Max(0, math.Copysign(1, shifted))
+	}
+	return math.Erfc(-(bias+shifted/(1-skew*shifted))/math.Sqrt2) / 2
 }
 
 // signChanges is the probability of a sum at least as far from 0 when every
@@ -170,7 +205,6 @@ func signChanges(d []float64, rng *rand.Rand) float64 {
 	for _, v := range moving {
 		seen += v
 	}
-	const rounding = 1e-9
 	extreme := 1
 	for range Resamples {
 		sum := 0.0

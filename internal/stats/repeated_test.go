@@ -3,6 +3,7 @@ package stats_test
 import (
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"bbjtune/internal/stats"
@@ -75,19 +76,50 @@ func TestRepeatedCountsWhatAnswersAreWorth(t *testing.T) {
 	}
 }
 
-// beta draws a case's own rate from Beta(a, b) with whole a and b, as an order
-// statistic of uniform numbers.
-func beta(rng *rand.Rand, a, b int) float64 {
-	var x []float64
-	for range a + b - 1 {
-		v := rng.Float64()
-		i := 0
-		for i < len(x) && x[i] < v {
-			i++
-		}
-		x = append(x[:i], append([]float64{v}, x[i:]...)...)
+// gamma draws from the distribution of that shape (Marsaglia and Tsang 2000).
+func gamma(rng *rand.Rand, shape float64) float64 {
+	if shape < 1 {
+		return gamma(rng, shape+1) * math.Pow(rng.Float64(), 1/shape)
 	}
-	return x[a-1]
+	d := shape - 1.0/3
+	for {
+		x := rng.NormFloat64()
+		v := math.Pow(1+x/math.Sqrt(9*d), 3)
+		if v > 0 && math.Log(rng.Float64()) < x*x/2+d-d*v+d*math.Log(v) {
+			return d * v
+		}
+	}
+}
+
+// population are cases with rates of their own, which are spread as Beta(a, b).
+type population struct{ a, b float64 }
+
+func (p population) draw(rng *rand.Rand) float64 {
+	x, y := gamma(rng, p.a), gamma(rng, p.b)
+	return x / (x + y)
+}
+
+// atLeastOne is the probability that one of k answers to a case is right.
+func (p population) atLeastOne(k int) float64 {
+	miss := 1.0
+	for i := range k {
+		miss *= (p.b + float64(i)) / (p.a + p.b + float64(i))
+	}
+	return 1 - miss
+}
+
+// populationWith finds the one where one of k answers is right in that share of
+// the cases; the greater alike is, the less do cases differ from each other.
+func populationWith(truth float64, k int, alike float64) population {
+	low, high := 0.0, 1.0
+	for range 30 {
+		if middle := (low + high) / 2; (population{middle * alike, (1 - middle) * alike}).atLeastOne(k) < truth {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return population{low * alike, (1 - low) * alike}
 }
 
 func draws(rng *rand.Rand, n int, p float64) int {
@@ -100,40 +132,42 @@ func draws(rng *rand.Rand, n int, p float64) int {
 	return k
 }
 
-// Cases with rates of their own, each answered five times: the intervals of the
-// plain rate and of "one of three" hold the truth about as often as they say, the
-// latter somewhat more often for few cases (0.972 for 20).
+// Cases with rates of their own, each answered several times. As for one answer,
+// the coverage is averaged over true values spread evenly over 0.05 to 0.95, and
+// over cases that are alike and that are not; in each third of the true values it
+// must not be far off either.
 func TestRepeatedCoverage(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	const rounds = 1500
-	for _, n := range []int{20, 60, 200, 500} {
-		means := map[string]float64{}
-		for _, shape := range [][2]int{{1, 1}, {1, 3}, {4, 2}} {
-			a, b := float64(shape[0]), float64(shape[1])
-			plain, atThree := a/(a+b), 1-b*(b+1)*(b+2)/((a+b)*(a+b+1)*(a+b+2))
-			hits, hitsAtThree := 0, 0
+	for _, n := range []int{20, 30, 60, 120, 250, 500} {
+		for _, c := range []struct{ samples, k int }{{2, 1}, {5, 1}, {5, 3}, {5, 5}, {10, 5}, {20, 10}} {
+			rng := rand.New(rand.NewPCG(uint64(n), uint64(100*c.samples+c.k)))
+			const thirds = 3
+			var hits, rounds [thirds]int
 			right := make([]int, n)
-			for range rounds {
+			for round := range min(8000, 400_000/n) {
+				third := round % thirds
+				truth := 0.05 + 0.9*(float64(third)+rng.Float64())/thirds
+				p := populationWith(truth, c.k, []float64{0.5, 1, 2, 4, 8}[rng.IntN(5)])
 				for i := range right {
-					right[i] = draws(rng, 5, beta(rng, shape[0], shape[1]))
+					right[i] = draws(rng, c.samples, p.draw(rng))
 				}
-				if p := stats.NewRepeated(right, 5); p.Low <= plain && plain <= p.High {
-					hits++
+				at := stats.NewAtK(right, c.samples, c.k)
+				if c.k == 1 {
+					r := stats.NewRepeated(right, c.samples)
+					at.Low, at.High = r.Low, r.High
 				}
-				if p := stats.NewAtK(right, 5, 3); p.Low <= atThree && atThree <= p.High {
-					hitsAtThree++
-				}
-			}
-			for what, h := range map[string]int{"rate": hits, "at 3": hitsAtThree} {
-				c := float64(h) / rounds
-				if means[what] += c / 3; c < 0.93 || c > 0.98 {
-					t.Errorf("n = %d, beta%v, %s: covers %.4f", n, shape, what, c)
+				if rounds[third]++; at.Low <= truth && truth <= at.High {
+					hits[third]++
 				}
 			}
-		}
-		for what, mean := range means {
-			if mean < 0.93 || mean > 0.975 {
-				t.Errorf("n = %d, %s: covers %.4f on average", n, what, mean)
+			mean := 0.0
+			for third := range thirds {
+				covered := float64(hits[third]) / float64(rounds[third])
+				if mean += covered / thirds; covered < 0.92 || covered > 0.98 {
+					t.Errorf("n = %d, %d answers, at %d, third %d of the true values: covers %.4f", n, c.samples, c.k, third+1, covered)
+				}
+			}
+			if mean < 0.93 || mean > 0.97 {
+				t.Errorf("n = %d, %d answers, at %d: covers %.4f on average", n, c.samples, c.k, mean)
 			}
 		}
 	}
@@ -171,41 +205,105 @@ func TestCompareCasesIsSeeded(t *testing.T) {
 	if got, want := stats.CompareCases(a, a, 1), stats.NewPaired(0, 0, len(a)); got != want {
 		t.Errorf("alike: %+v, want %+v", got, want)
 	}
-	if got := stats.CompareCases([]float64{1}, []float64{0}, 1); got.P != 1 || got.Low != -1 {
+	if got := stats.CompareCases([]float64{1}, []float64{0}, 1); got.P != 1 || got.Low > 0 || got.High != 1 {
 		t.Errorf("one case says something: %+v", got)
 	}
 }
 
-// Two models with equal and unequal rates: the interval holds the true
-// difference, and equal models are rarely told apart.
+// comparison is a pair of models as it may be.
+type comparison struct {
+	name       string
+	difference float64
+	rates      func(rng *rand.Rand) (a, b float64) // of a case
+}
+
+// few differ in a share of the cases, and not in the others, which both solve or
+// both do not.
+func few(share, a, b float64) func(*rand.Rand) (float64, float64) {
+	return func(rng *rand.Rand) (float64, float64) {
+		if rng.Float64() < share {
+			return a, b
+		}
+		same := float64(rng.IntN(2))
+		return same, same
+	}
+}
+
+var comparisons = []comparison{
+	{"equal", 0, func(rng *rand.Rand) (float64, float64) { r := 0.8 * rng.Float64(); return r, r }},
+	{"everywhere", 0.15, func(rng *rand.Rand) (float64, float64) { r := 0.8 * rng.Float64(); return r + 0.15, r }},
+	{"unlike", 0.1, func(rng *rand.Rand) (float64, float64) { return 0.1 + 0.9*rng.Float64(), 0.9 * rng.Float64() }},
+	{"in a tenth, wholly", 0.1, few(0.1, 1, 0)},
+	{"in a fifth, half", 0.1, few(0.2, 0.5, 0)},
+	{"hardly anything", 0.03, func(*rand.Rand) (float64, float64) { return 0.05, 0.02 }},
+}
+
+// The interval holds the true difference as often as it says, averaged over pairs
+// of many kinds; equal models are rarely told apart, and models that differ by ten
+// points rarely said to differ by less. make simulate asks for all sizes and draws
+// more often.
 func TestCompareCasesCoverage(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 6))
-	const rounds = 200
-	for _, n := range []int{20, 60} {
-		for _, gain := range []float64{0, 0.15} {
-			hits, claims := 0, 0
-			a, b := make([]float64, n), make([]float64, n)
-			for round := range rounds {
-				for i := range a {
-					rate := 0.8 * beta(rng, 1, 1)
-					a[i], b[i] = float64(draws(rng, 5, rate+gain))/5, float64(draws(rng, 5, rate))/5
-				}
-				p := stats.CompareCases(a, b, uint64(round))
-				if p.Low <= gain && gain <= p.High {
-					hits++
-				}
-				if p.P < 0.05 {
-					claims++
-				}
+	// Three standard errors of 0.95 in so many rounds, and of their mean.
+	sizes, rounds, each, mean := []int{20, 35}, 150, 0.053, 0.022
+	if os.Getenv("BBJTUNE_SIMULATE") != "" {
+		sizes, rounds, each, mean = []int{20, 35, 60, 150, 500}, 500, 0.03, 0
+	}
+	for _, n := range sizes {
+		sum := 0.0
+		for _, c := range comparisons {
+			covered, apart, tied := c.simulate(n, rounds)
+			t.Logf("n = %d, %s: covers %.3f, told apart in %.3f, said to be within 0.1 in %.3f", n, c.name, covered, apart, tied)
+			if sum += covered; covered < 0.95-each-0.02 {
+				t.Errorf("n = %d, %s: covers %.3f", n, c.name, covered)
 			}
-			// 200 rounds: three standard errors of 0.95 are 0.046.
-			if c := float64(hits) / rounds; c < 0.904 || c > 0.996 {
-				t.Errorf("n = %d, gain %.2f: covers %.3f", n, gain, c)
+			if c.difference == 0 && apart > 0.05+each {
+				t.Errorf("n = %d, %s: equal models are told apart in %.3f", n, c.name, apart)
 			}
-			if f := float64(claims) / rounds; gain == 0 && f > 0.09 {
-				t.Errorf("n = %d: equal models are told apart in %.3f", n, f)
+			if c.difference >= 0.1 && tied > 0.025+each {
+				t.Errorf("n = %d, %s: said to be within 0.1 in %.3f", n, c.name, tied)
 			}
 		}
+		if sum /= float64(len(comparisons)); sum < 0.93-mean || sum > 0.97+mean {
+			t.Errorf("n = %d: covers %.4f on average", n, sum)
+		}
+	}
+}
+
+// simulate compares the two on n cases with five answers each, again and again.
+func (c comparison) simulate(n, rounds int) (covered, apart, tied float64) {
+	rng := rand.New(rand.NewPCG(5, uint64(n)))
+	x, y := make([]float64, n), make([]float64, n)
+	const slack = 1e-9
+	for round := range rounds {
+		for i := range x {
+			a, b := c.rates(rng)
+			x[i], y[i] = float64(draws(rng, 5, a))/5, float64(draws(rng, 5, b))/5
+		}
+		p := stats.CompareCases(x, y, uint64(round))
+		covered += one(p.Low <= c.difference+slack && c.difference-slack <= p.High) / float64(rounds)
+		apart += one(p.P < 0.05) / float64(rounds)
+		tied += one(p.Low >= -0.1 && p.High < 0.1) / float64(rounds)
+	}
+	return covered, apart, tied
+}
+
+func one(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Where all cases differ alike there is nothing to draw from, and yet the
+// difference is not known for certain.
+func TestCompareCasesThatAreAlike(t *testing.T) {
+	always, never := make([]float64, 20), make([]float64, 20)
+	for i := range always {
+		always[i] = 1
+	}
+	got, want := stats.CompareCases(always, never, 1), stats.NewPaired(20, 0, 20)
+	if got.Low != want.Low || got.High != want.High || got.Low > 0.7 || got.Difference != 1 {
+		t.Errorf("%+v, want the interval of %+v", got, want)
 	}
 }
 

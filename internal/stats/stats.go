@@ -81,8 +81,9 @@ func ComparePaired(a, b []bool) Paired {
 
 // NewPaired compares A and B of which each alone solved so many of n cases. The
 // test is McNemar's exact one (a binomial test on the discordant pairs); the
-// interval is Wald's with the correction of Agresti and Min (2005, Statistics in
-// Medicine 24:729-740), who add half a case to each of the four cells.
+// interval is the score interval of Tango (1998, Statistics in Medicine
+// 17:891-908), which is to paired cases what Wilson's is to a proportion: few
+// cases on which the two differ do not make it narrow.
 func NewPaired(onlyA, onlyB, n int) Paired {
 	p := Paired{N: n, OnlyA: onlyA, OnlyB: onlyB, P: 1, Low: -1, High: 1}
 	if n == 0 {
@@ -91,11 +92,45 @@ func NewPaired(onlyA, onlyB, n int) Paired {
 	p.Difference = float64(onlyA-onlyB) / float64(n)
 	p.P = mcnemarExact(onlyA, onlyB)
 
-	m, x, y := float64(n)+2, float64(onlyA)+0.5, float64(onlyB)+0.5
-	d := (x - y) / m
-	half := z95 * math.Sqrt((x+y)-(x-y)*(x-y)/m) / m
-	p.Low, p.High = max(-1, d-half), min(1, d+half)
+	p.Low, p.High = scoreInterval(float64(onlyA), float64(onlyB), float64(n))
 	return p
+}
+
+// scoreInterval takes the cases that only A and only B solved, which need not be
+// whole.
+func scoreInterval(b, c, n float64) (low, high float64) {
+	seen := (b - c) / n
+	return scoreBound(b, c, n, -1, seen, z95), scoreBound(b, c, n, seen, 1, -z95)
+}
+
+// scoreBound finds between low and high the difference of which the score is
+// wanted: the greater the difference, the lower its score.
+func scoreBound(b, c, n, low, high, wanted float64) float64 {
+	for range 53 { // as many bits as a float64 has
+		middle := (low + high) / 2
+		if score(b, c, n, middle) > wanted {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return (low + high) / 2
+}
+
+// score is how many standard errors lie between the difference that was seen, of b
+// cases that only A solved and c that only B did, and a true one (Tango 1998,
+// formula 20, with the estimate of formula 16).
+func score(b, c, n, difference float64) float64 {
+	linear := (2*n-b+c)*difference - b - c
+	onlyB := (math.Sqrt(max(0, linear*linear+8*n*c*difference*(1-difference))) - linear) / (4 * n)
+	distance, variance := b-c-n*difference, n*(2*onlyB+difference*(1-difference))
+	switch {
+	case distance == 0:
+		return 0
+	case variance <= 0: // it would have been seen for certain
+		return math.Copysign(math.Inf(1), distance)
+	}
+	return distance / math.Sqrt(variance)
 }
 
 // mcnemarExact is min(1, 2·P(X ≤ min(b, c))) for X ~ Binomial(b+c, 1/2).
