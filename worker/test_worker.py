@@ -570,12 +570,66 @@ class Accidents(unittest.TestCase):
         failure = classify(caught.exception, full)
         self.assertEqual((failure.kind, failure.message), ("no_space", "the disk is full"))
         output = fixture.root / "disk-full"
-        complete = [path.name for path in output.glob("checkpoint-*") if (path / "complete.json").is_file()]
-        self.assertEqual(complete, ["checkpoint-2"])
+        # What was complete is there, what could not be completed is not in the way.
+        self.assertEqual([path.name for path in output.iterdir()], ["checkpoint-2"])
+        self.assertEqual(train.damage(output / "checkpoint-2"), "")
         self.assertFalse((output / "adapter").exists())
         train.train(full | {"resume": True}, lambda *_, **__: None)
         for name in ("training_log.jsonl", "adapter/adapter_model.safetensors"):
             self.assertEqual((output / name).read_bytes(), (fixture.root / "disk-whole" / name).read_bytes())
+
+    @unittest.skipIf(sys.platform == "win32", "a limit of Unix")
+    def test_a_file_that_cannot_be_written_to_its_end(self) -> None:
+        """A limit on the size of files comes nearest to a full disk and needs no rights. torch names no cause then."""
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        job = self.job("limit")
+        train.train(job, lambda *_, **__: None)
+        whole = {path.name: path.stat().st_size for path in (fixture.root / "limit" / "checkpoint-6").iterdir()}
+        for name in ("adapter_model.safetensors", "optimizer.pt"):
+            output = fixture.root / f"limit-{name}"
+            job = self.job(output.name)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (whole[name] // 2, hard))
+            try:
+                with self.assertRaises(Exception) as caught:
+                    train.train(job, lambda *_, **__: None)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            self.assertEqual(classify(caught.exception, job).kind, "no_space", caught.exception)
+            self.assertEqual([path.name for path in output.iterdir()], [])  # nothing is in the way
+
+    def test_a_damaged_checkpoint_is_not_resumed_from(self) -> None:
+        """Whatever was done to the newest ones: what is resumed has the same losses and the same adapter."""
+        output = fixture.root / "damaged"
+        job = self.job("damaged", eval_steps=3)
+        train.train(job, lambda *_, **__: None)
+        kept = {path.name for path in output.glob("checkpoint-*")}
+        self.assertEqual(kept, {"checkpoint-3", "checkpoint-4", "checkpoint-6"})
+        names = ("training_log.jsonl", "adapter/adapter_model.safetensors")
+        whole = [(output / name).read_bytes() for name in names]
+        for folders, file, resumed in (
+            (["checkpoint-6"], "optimizer.pt", 4),
+            (["checkpoint-6"], "adapter_model.safetensors", 4),
+            (["checkpoint-6"], "rng_state.pth", 4),
+            (["checkpoint-6"], "complete.json", 4),
+            (["checkpoint-6", "checkpoint-3"], "optimizer.pt", None),  # 4 without the best one before it is no use
+        ):
+            for how in ("cut", "gone", "zeroed"):
+                for folder in folders:
+                    path = output / folder / file
+                    text = path.read_bytes()
+                    path.unlink()
+                    if how != "gone":
+                        path.write_bytes(text[: len(text) // 2] if how == "cut" else bytes(len(text)))
+                said: list[str] = []
+                train.train(
+                    job | {"resume": True},
+                    lambda event, said=said, **fields: said.append(fields["message"]) if event == "log" else None,
+                )
+                self.assertEqual(said[-1] == f"resumed from checkpoint-{resumed}", bool(resumed), said)
+                self.assertEqual([(output / name).read_bytes() for name in names], whole, (folders, file, how))
+                self.assertEqual({path.name for path in output.glob("checkpoint-*")}, kept)
 
     def test_full_disk_at_the_very_end(self) -> None:
         job = self.job("disk-end")
@@ -721,6 +775,8 @@ class Failures(unittest.TestCase):
             (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out_of_memory"),
             (wrapped, "no_space"),
             (RuntimeError("I/O error: No space left on device (os error 28)"), "no_space"),
+            (RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 576 vs 534"), "no_space"),
+            (OSError(errno.EFBIG, "File too large"), "no_space"),
             (ModuleNotFoundError("No module named 'bitsandbytes'", name="bitsandbytes"), "missing_package"),
             (KeyError("x"), "internal"),
         ):
@@ -896,7 +952,8 @@ class Process(unittest.TestCase):
         self.assertEqual(result["tokens"], steps[-1]["tokens"])
         self.assertLess(result["eval_loss_last"], result["eval_loss_first"])
         checkpoints = sorted(path.name for path in Path(result["adapter"]).parent.glob("checkpoint-*"))
-        self.assertEqual(checkpoints, ["checkpoint-28", "checkpoint-30"])
+        # The last two; 28 was saved when step 20 was the best so far.
+        self.assertEqual(checkpoints, ["checkpoint-20", "checkpoint-28", "checkpoint-30"])
 
     def check_bad_requests(self, worker: Worker) -> None:
         worker.send("garbage")

@@ -72,6 +72,12 @@ class Split:
         return [len(ids) for ids in self.sequences["input_ids"]]
 
 
+# Where a job finds files may change between two starts, and so may the number of threads and who hears of the losses;
+# the rest may not.
+PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "report_to")
+WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
+
+
 @dataclass
 class Stage:
     """What a stage starts from, with every auto resolved."""
@@ -87,6 +93,13 @@ class Stage:
     @property
     def output(self) -> Path:
         return Path(self.job["output"])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies settings and data, so that a checkpoint is never continued with others."""
+        settings = {key: value for key, value in self.job.items() if key not in PLACES + WATCHING}
+        content = json.dumps([settings, self.train.encoded.rows, self.valid.encoded.rows], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 def train(job: Job, emit: Emit) -> dict[str, Any]:
@@ -273,45 +286,64 @@ def sequences_of(encoded: Encoded, job: Job) -> Dataset:
     return pack_dataset(rows, job["max_length"], job["packing"], {"batch_size": len(rows)})
 
 
-# Where a job finds files may change between two starts, and so may the number of threads and who hears of the losses;
-# the rest may not.
-PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "report_to")
-WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
-
-
-def fingerprint(stage: Stage) -> str:
-    """Identifies settings and data, so that a checkpoint is never continued with others."""
-    settings = {key: value for key, value in stage.job.items() if key not in PLACES + WATCHING}
-    content = json.dumps([settings, stage.train.encoded.rows, stage.valid.encoded.rows], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-# Checkpoints. complete.json is written last; a folder without it is what a crash left behind.
+# Checkpoints. complete.json is written last; a folder without it is what a crash left behind. It lists the files with
+# their hashes: what a disk or a person did to them afterwards is noticed before anything is resumed from them.
 
 
 def find_checkpoint(stage: Stage) -> Path | None:
-    """The newest complete checkpoint of a job that resumes. Torn ones are removed; without resume, all are."""
-    newest = None
+    """The newest checkpoint that a job can go on from. What cannot be used is removed; without resume, all is."""
+    whole: dict[str, dict[str, Any]] = {}
     for folder in checkpoints(stage.output):
-        if not stage.job["resume"]:
-            shutil.rmtree(folder)
+        wrong = damage(folder) if stage.job["resume"] else ""
+        if wrong:
+            stage.emit("log", level="warning", message=f"removed the {wrong} checkpoint {folder.name}")
+        if wrong or not stage.job["resume"]:
+            remove_checkpoint(folder)
             continue
-        if not (folder / "complete.json").is_file():
-            stage.emit("log", level="warning", message=f"removed the incomplete checkpoint {folder.name}")
-            shutil.rmtree(folder)
-            continue
-        newest = folder
-    if newest and read_complete(newest)["fingerprint"] != fingerprint(stage):
-        raise BadInput(
-            "the checkpoints in the output folder were made with other settings or data",
-            "set resume to false to start anew, or choose another output folder",
-        )
-    return newest
+        whole[folder.name] = read_complete(folder)
+        if whole[folder.name]["fingerprint"] != stage.fingerprint:
+            raise BadInput(
+                "the checkpoints in the output folder were made with other settings or data",
+                "set resume to false to start anew, or choose another output folder",
+            )
+    for name in reversed(whole):
+        best = whole[name]["best"]
+        if best is None or f"checkpoint-{best}" in whole or stage.job["keep"] == "last":
+            return stage.output / name
+        # Its best adapter so far is lost: it has to be trained once more.
+        stage.emit("log", level="warning", message=f"removed {name}, because checkpoint-{best} is gone")
+        remove_checkpoint(stage.output / name)
+    return None
 
 
 def checkpoints(output: Path) -> list[Path]:
     """All checkpoint folders, oldest step first."""
-    return sorted(output.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
+    return sorted(
+        (folder for folder in output.glob("checkpoint-*") if folder.name.rpartition("-")[2].isdecimal()),
+        key=lambda folder: int(folder.name.rpartition("-")[2]),
+    )
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a checkpoint, in a word, or nothing."""
+    if not (folder / "complete.json").is_file():
+        return "incomplete"
+    try:
+        expected = read_complete(folder)["files"]
+        return "" if expected == {name: hash_file(folder / name) for name in expected} else "damaged"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "damaged"
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Its mark goes first, so that a kill in the middle cannot leave one that looks complete."""
+    (folder / "complete.json").unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def read_complete(folder: Path) -> dict[str, Any]:
@@ -436,10 +468,10 @@ class Trainer(SFTTrainer):
         self.stage = stage
         self.job = stage.job
         self.emit = stage.emit
-        self.fingerprint = fingerprint(stage)
         self.tokens = 0  # real tokens seen, without padding
         self.trained_tokens = 0
         self.seconds = 0.0  # of training, over all starts
+        self.samples: list[dict[str, Any]] = []  # all answers so far
         set_seed(self.job["seed"])  # the adapter is initialised from the same numbers in every job
         model = build_model(stage)
         super().__init__(
@@ -461,6 +493,10 @@ class Trainer(SFTTrainer):
             self.tokens, self.trained_tokens = complete["tokens"], complete["trained_tokens"]
             self.seconds = complete["seconds"]
             self.emit("log", level="info", message=f"resumed from {checkpoint.name}")
+            # Whoever was killed may not have heard of them.
+            self.samples = json.loads((checkpoint / "samples.json").read_text(encoding="utf-8"))
+            for sample in self.samples:
+                self.emit("samples", **sample)
             if complete["finished"]:  # killed after the last step: nothing is left to train
                 self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
                 return
@@ -538,7 +574,8 @@ class Trainer(SFTTrainer):
             end = min((row.index(stop) for stop in stops if stop in row), default=len(row))
             text = tokenizer.decode(row[:end], skip_special_tokens=True)
             answers.append({"line": line, "text": text, "tokens": end, "stopped": end < len(row)})
-        self.emit("samples", step=self.state.global_step, answers=answers)
+        self.samples.append({"step": self.state.global_step, "answers": answers})
+        self.emit("samples", **self.samples[-1])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Keeps what is the same after a resume; timings go out as events alone."""
@@ -556,26 +593,38 @@ class Trainer(SFTTrainer):
         """Saves, flushes, then writes complete.json, and only then removes what is no longer needed."""
         if not all(torch.isfinite(weight).all() for weight in self.model.parameters() if weight.requires_grad):
             raise self.nan_loss(f"a weight became infinite or undefined by step {self.state.global_step}")
-        super()._save_checkpoint(model, trial)
         folder = self.stage.output / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+            self.complete(folder)
+        except Exception:
+            shutil.rmtree(folder, ignore_errors=True)  # on a full disk it would be in the way of everything else
+            raise
+        kept = checkpoints(self.stage.output)[-self.job["save_total_limit"] :]
+        needed = {f"checkpoint-{read_complete(each)['best']}" for each in kept}
+        for old in checkpoints(self.stage.output):
+            if old not in kept and old.name not in needed:
+                remove_checkpoint(old)
+        self.emit("checkpoint", step=self.state.global_step, path=str(folder))
+
+    def complete(self, folder: Path) -> None:
+        """Marks a checkpoint as complete, once all of it is on disk."""
+        write_json(folder / "samples.json", self.samples)
         sync_folder(folder)
+        best = best_eval(self.state.log_history)
         write_json(
             folder / "complete.json",
             {
                 "step": self.state.global_step,
+                "best": best and best["step"],
                 "tokens": self.tokens,
                 "trained_tokens": self.trained_tokens,
                 "seconds": round(self.seconds, 3),
                 "finished": self.control.should_training_stop,
-                "fingerprint": self.fingerprint,
+                "fingerprint": self.stage.fingerprint,
+                "files": {path.name: hash_file(path) for path in sorted(folder.iterdir())},
             },
         )
-        best = best_eval(self.state.log_history)
-        kept = checkpoints(self.stage.output)[-self.job["save_total_limit"] :]
-        for old in checkpoints(self.stage.output):
-            if old not in kept and not (best and old.name == f"checkpoint-{best['step']}"):
-                shutil.rmtree(old)
-        self.emit("checkpoint", step=self.state.global_step, path=str(folder))
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """The card is the program's business: it knows the data and the evaluation."""

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +65,12 @@ func fakeJob(part string) {
 		case "dies":
 			fmt.Fprintln(os.Stderr, "Segmentation fault")
 			os.Exit(139)
+		case "killed":
+			p, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				p.Kill()
+			}
+			time.Sleep(time.Minute)
 		case "garbage":
 			say("Traceback (most recent call last):")
 		case "hangs", "slow":
@@ -150,6 +157,22 @@ func TestRunFails(t *testing.T) {
 				t.Errorf("got %v, hint %q", err, fault.Hint(err))
 			}
 		})
+	}
+}
+
+// Memory that runs out is the usual reason why a system kills a worker.
+func TestRunIsKilled(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no signals")
+	}
+	w, err := start(t, "killed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	_, err = w.Run(t.Context(), 1, filepath.Join(t.TempDir(), "job.json"), func(trainer.Event) {})
+	if err == nil || err.Error() != "the training worker died: signal: killed" || !strings.Contains(fault.Hint(err), "lower batch_size") {
+		t.Errorf("got %v, hint %q", err, fault.Hint(err))
 	}
 }
 
