@@ -30,6 +30,7 @@ import train  # noqa: E402
 from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, encode_text, verify_batch  # noqa: E402
 from jobs import DEFAULTS, KINDS, BadInput, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
+from packing import fill  # noqa: E402
 from quantize import quantize  # noqa: E402
 from worker import finite  # noqa: E402
 
@@ -443,6 +444,54 @@ class Inspecting(unittest.TestCase):
             self.assertGreaterEqual(encoded.tokens / (len(packed) * max_length), 0.98)
             possible = -(-encoded.tokens // max_length)
             self.assertLessEqual(len(packed), possible + 1)
+
+    def test_packing_is_tight_where_best_fit_is_not(self) -> None:
+        """Few long rows among many short ones: best fit decreasing would fill less than 97.5 %."""
+        generator = np.random.default_rng(1)
+        lengths = [n for n in (80 * (1 + generator.pareto(1.2, 5000))).astype(int).tolist() if n <= 512]
+        rows = [{"input_ids": [place] * n, "labels": [IGNORE] + [place] * (n - 1)} for place, n in enumerate(lengths)]
+        encoded = Encoded(rows)
+        with mock.patch.object(train, "WELL_FILLED", 0.0):
+            quick = train.sequences_of(encoded, {"packing": "bfd", "max_length": 512})
+        self.assertLess(encoded.tokens / (len(quick) * 512), 0.975)
+        packed = train.sequences_of(encoded, {"packing": "bfd", "max_length": 512})
+        self.assertGreaterEqual(encoded.tokens / (len(packed) * 512), 0.985)
+        self.assertEqual(set(packed.column_names), set(quick.column_names))
+        seen = []
+        for row in packed:
+            self.assertLessEqual(len(row["input_ids"]), 512)
+            start = 0
+            for length in row["seq_lengths"]:
+                place = row["input_ids"][start]
+                for key in ("input_ids", "labels"):
+                    self.assertEqual(row[key][start : start + length], rows[place][key])
+                seen.append(place)
+                start += length
+            self.assertEqual(start, len(row["input_ids"]))
+        self.assertEqual(sorted(seen), list(range(len(rows))))  # every row once, and whole
+
+    def test_filling_finds_the_fewest(self) -> None:
+        """Against the fewest sequences that any way of packing a few rows needs."""
+
+        def fewest(left: list[int], rooms: list[int]) -> int:
+            if not left:
+                return len(rooms)
+            first, *rest = left
+            found = [fewest(rest, [*rooms, 12 - first])]
+            for place in {room: place for place, room in enumerate(rooms) if room >= first}.values():
+                found.append(fewest(rest, [*rooms[:place], rooms[place] - first, *rooms[place + 1 :]]))
+            return min(found)
+
+        generator = np.random.default_rng(5)
+        more = 0
+        for _ in range(60):
+            lengths = generator.integers(1, 13, 7).tolist()
+            filled = fill(lengths, 12)
+            self.assertEqual(sorted(chain(*filled)), list(range(7)))
+            self.assertTrue(all(sum(lengths[place] for place in places) <= 12 for places in filled))
+            more += len(filled) - fewest(lengths, [])
+        self.assertLessEqual(more, 2)
+        self.assertEqual(fill([7, 6, 6, 5, 4, 4], 16), [[0, 3, 4], [1, 2, 5]])
 
 
 class Sampling(unittest.TestCase):

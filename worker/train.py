@@ -55,6 +55,7 @@ from models import (
     write_json,
     write_text,
 )
+from packing import fill
 
 Job = dict[str, Any]
 
@@ -274,16 +275,35 @@ def read_split(tokenizer: PreTrainedTokenizerBase, job: Job, name: str) -> Split
     return Split(read, encoded, sequences_of(encoded, job))
 
 
+# How full sequences must at least be for the quick way of packing to do.
+WELL_FILLED = 0.98
+
+
 def sequences_of(encoded: Encoded, job: Job) -> Dataset:
     """The rows as the trainer takes them, packed where that is asked for.
 
     All rows are packed together. Left to itself the library packs a thousand at a time, and the last sequence of each
-    thousand stays half empty.
+    thousand stays half empty. Where its best fit is not good enough, another way is tried.
     """
     rows = Dataset.from_list(encoded.rows)
     if job["packing"] == "none":
         return rows
-    return pack_dataset(rows, job["max_length"], job["packing"], {"batch_size": len(rows)})
+    most = job["max_length"]
+    packed = pack_dataset(rows, most, job["packing"], {"batch_size": len(rows)})
+    if encoded.tokens >= WELL_FILLED * most * len(packed):
+        return packed
+    filled = fill([len(row["input_ids"]) for row in encoded.rows], most)
+    return packed if len(filled) >= len(packed) else join(encoded.rows, filled)
+
+
+def join(rows: list[dict[str, list[int]]], sequences: list[list[int]]) -> Dataset:
+    """Packed rows, as the library makes them: seq_lengths says where each document ends."""
+    columns: dict[str, list[list[int]]] = {
+        key: [[token for place in places for token in rows[place][key]] for places in sequences]
+        for key in ("input_ids", "labels")
+    }
+    columns["seq_lengths"] = [[len(rows[place]["input_ids"]) for place in places] for places in sequences]
+    return Dataset.from_dict(columns)
 
 
 # Checkpoints. complete.json is written last; a folder without it is what a crash left behind. It lists the files with
