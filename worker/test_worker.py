@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ import masks  # noqa: E402
 import models  # noqa: E402
 import train  # noqa: E402
 from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, encode_text, verify_batch  # noqa: E402
-from jobs import DEFAULTS, KINDS, BadInput, check_job, classify  # noqa: E402
+from jobs import DEFAULTS, KINDS, BadInput, NanLoss, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
 from packing import fill  # noqa: E402
 from quantize import quantize  # noqa: E402
@@ -602,6 +603,52 @@ class Accidents(unittest.TestCase):
         small = self.job("memory", batch_size=1, gradient_checkpointing=True)
         self.assertEqual(classify(MemoryError(), small).hint, "lower max_length from 64")
         self.assertNotIn("batch_size", classify(MemoryError(), {"kind": "merge"}).hint)
+
+    @unittest.skipUnless(sys.platform == "linux", "other systems do not limit the address space")
+    def test_memory_really_runs_out(self) -> None:
+        import resource
+
+        rows = [{"messages": [*chat(n)[:2], {"role": "assistant", "content": sentence(n, 300)}]} for n in range(24)]
+        train_file = write_jsonl(fixture.root / "long.jsonl", rows)
+        job = self.job("memory-real", train=train_file, max_length=1024, batch_size=24)
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        real = train.Trainer.compute_loss
+
+        def limited(*args: Any, **named: Any) -> Any:
+            if len(args[2]["input_ids"]) == 24:  # not in the evaluation
+                pages = int(Path("/proc/self/statm").read_text().split()[0])
+                resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), before[1]))
+            return real(*args, **named)
+
+        try:
+            with mock.patch.object(train.Trainer, "compute_loss", limited), self.assertRaises(Exception) as caught:
+                train.train(job, lambda *_, **__: None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+        self.assertEqual(classify(caught.exception, job).kind, "out_of_memory", caught.exception)
+        self.assertIn("batch_size from 24", classify(caught.exception, job).hint)
+
+    def test_nan_keeps_the_last_good_checkpoint(self) -> None:
+        job, calls = self.job("nan-whole"), []
+        train.train(job, lambda *_, **__: None)
+        real = train.SFTTrainer.training_step
+
+        def nan(*args: Any, **named: Any) -> torch.Tensor:
+            calls.append(1)
+            return real(*args, **named) * (math.nan if len(calls) == 9 else 1)  # two batches a step
+
+        job = self.job("nan-broken")
+        with mock.patch.object(train.SFTTrainer, "training_step", nan), self.assertRaises(NanLoss) as caught:
+            train.train(job, lambda *_, **__: None)
+        failure = classify(caught.exception, job)
+        self.assertEqual(failure.kind, "nan_loss")
+        self.assertEqual(failure.message, "the loss became nan at step 5; the last good checkpoint is checkpoint-4")
+        output = fixture.root / "nan-broken"
+        self.assertEqual({path.name for path in output.iterdir()}, {"checkpoint-2", "checkpoint-4"})
+        self.assertEqual(train.damage(output / "checkpoint-4"), "")
+        train.train(job | {"resume": True}, lambda *_, **__: None)
+        for name in ("training_log.jsonl", "adapter/adapter_model.safetensors"):
+            self.assertEqual((output / name).read_bytes(), (fixture.root / "nan-whole" / name).read_bytes())
 
     def test_full_disk_while_saving(self) -> None:
         whole, full = self.job("disk-whole"), self.job("disk-full")

@@ -147,7 +147,7 @@ func Start(ctx context.Context, o Options) (*Worker, error) {
 	cmd := exec.Command(o.Python, o.Script)
 	cmd.Env = append(cmd.Environ(), append(o.bytecode(), o.Env...)...)
 	cmd.Env = append(cmd.Env, "PYTHONUNBUFFERED=1", "PYTHONIOENCODING=utf-8")
-	cmd.Stdout, cmd.Stderr = in, io.MultiWriter(o.Log, w.tail)
+	cmd.Stdout, cmd.Stderr = in, io.MultiWriter(w.tail, lossy{o.Log})
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -307,6 +307,16 @@ func (w *Worker) Close() error {
 	case <-time.After(w.options.Grace):
 		return w.process.Stop(0)
 	}
+}
+
+// lossy drops what cannot be written. A log on a full disk must not take the
+// worker's standard error away, and with it the reason why it fails.
+type lossy struct{ w io.Writer }
+
+// Write implements [io.Writer].
+func (l lossy) Write(p []byte) (int, error) {
+	l.w.Write(p)
+	return len(p), nil
 }
 
 // tail keeps the last line that is worth telling.
