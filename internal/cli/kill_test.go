@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -43,6 +44,9 @@ var moments = []struct {
 	{"stage2/checkpoint-12/complete.json", time.Second},
 	{"stage2/adapter.partial", 50 * time.Millisecond},
 }
+
+// cutShort is one of the damages.
+const cutShort = 1
 
 // damages are what is done to the newest checkpoint of what was killed.
 var damages = []struct {
@@ -231,17 +235,20 @@ func (r *real) await(file string, ended <-chan error, errs *bytes.Buffer) {
 // children are the processes that a process has started. Linux tells them by
 // the thread that did.
 func children(pid int) []int {
-	var list []int
+	var said []byte
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			continue
+		if text, err := os.ReadFile(f); err == nil {
+			said = append(said, text...)
 		}
-		for _, word := range strings.Fields(string(text)) {
-			if n, err := strconv.Atoi(word); err == nil {
-				list = append(list, n)
-			}
+	}
+	if len(files) == 0 {
+		said, _ = exec.Command("pgrep", "-P", strconv.Itoa(pid)).Output()
+	}
+	var list []int
+	for _, word := range strings.Fields(string(said)) {
+		if n, err := strconv.Atoi(word); err == nil {
+			list = append(list, n)
 		}
 	}
 	return list
@@ -319,5 +326,79 @@ func (r *real) nothingBeside(whole string) {
 	got, want := names(filepath.Join(r.dir, "runs")), names(whole)
 	if !slices.Equal(got, want) {
 		r.t.Errorf("the files are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// fullDisk trains in a folder on a file system of its own, which is full at some
+// time, makes room and trains on.
+const fullDisk = `set -e
+mkdir runs
+mount -t tmpfs -o size="$1"k tmpfs runs
+set +e
+bbjtune train recipe.yaml
+echo "status $?" >&2
+set -e
+find runs -name 'adapter.partial' -o -name manifest.json -path '*/train/*' >&2
+mount -o remount,size=256m runs
+bbjtune train recipe.yaml
+cp -R runs kept
+`
+
+// A disk that is full, while a checkpoint is saved or at any other time, ends the
+// training with that reason, and nothing is lost that was complete.
+func TestRealFullDisk(t *testing.T) {
+	if os.Getenv(kills) == "" {
+		t.Skipf("trains several times; set %s=20 to run it", kills)
+	}
+	if err := exec.Command("unshare", "-rm", "true").Run(); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	whole := newReal(t)
+	whole.prepare()
+	whole.run("train", "recipe.yaml")
+	want := whole.trained()
+	size := int64(0)
+	err := filepath.WalkDir(filepath.Join(whole.dir, "runs"), func(_ string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		size += info.Size()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, percent := range []int64{15, 30, 45, 60, 75, 90} {
+		t.Run(strconv.FormatInt(percent, 10), func(t *testing.T) {
+			r := newReal(t)
+			r.prepareOn(filepath.Join(whole.dir, "base"))
+			cmd := r.command()
+			cmd.Args = []string{"unshare", "-rm", "sh", "-c", fullDisk, "sh", strconv.FormatInt(size*percent/100/1024, 10)}
+			if cmd.Path, err = exec.LookPath("unshare"); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Env = append(cmd.Env, "PATH="+filepath.Dir(r.bin)+string(os.PathListSeparator)+os.Getenv("PATH"))
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			before, after, _ := strings.Cut(string(out), "\nstatus ")
+			error := before[max(strings.LastIndex(before, "error: "), 0):]
+			if !strings.HasPrefix(after, "2\n") || !strings.Contains(error, "error: ") || !strings.Contains(error, "disk") || !strings.Contains(error, "\nhint: ") {
+				t.Errorf("%s", out)
+			}
+			// Outside, the folder that was mounted over is empty.
+			if err := errors.Join(os.Remove(filepath.Join(r.dir, "runs")), os.Rename(filepath.Join(r.dir, "kept"), filepath.Join(r.dir, "runs"))); err != nil {
+				t.Fatal(err)
+			}
+			for name, sum := range r.trained() {
+				if want[name] != sum {
+					t.Errorf("%s differs from that of the uninterrupted run", name)
+				}
+			}
+			r.nothingBeside(filepath.Join(whole.dir, "runs"))
+			t.Logf("%d kB: %s; again: %s", size*percent/100/1024, strings.ReplaceAll(strings.TrimSpace(error), "\n", "; "), resumed(after))
+		})
 	}
 }
