@@ -28,7 +28,7 @@ import generate  # noqa: E402
 import masks  # noqa: E402
 import models  # noqa: E402
 import train  # noqa: E402
-from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, encode_text, verify_batch  # noqa: E402
+from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, encode_text, expect, verify_batch  # noqa: E402
 from jobs import DEFAULTS, KINDS, BadInput, NanLoss, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
 from packing import fill  # noqa: E402
@@ -233,7 +233,7 @@ class Batches(unittest.TestCase):
         trainer = build(fixture.stage2(fixture.root / "batches", None, **changes))
         left = [(row["input_ids"], row["labels"]) for row in trainer.stage.train.encoded.rows]
         for batch in trainer.get_train_dataloader():
-            verify_batch(batch, trainer.stage.train.encoded.rows)
+            verify_batch(batch, expect(trainer.stage.train.encoded.rows))
             for ids, labels in documents(batch):
                 left.remove((ids, labels))
                 answer = trainer.processing_class.decode([label for label in labels if label != IGNORE])
@@ -259,7 +259,7 @@ class Batches(unittest.TestCase):
         batch = next(iter(trainer.get_train_dataloader()))
         for labels in (batch["input_ids"].clone(), torch.full_like(batch["input_ids"], IGNORE)):
             with self.assertRaisesRegex(BadInput, "does not carry the labels"):
-                verify_batch(batch | {"labels": labels}, trainer.stage.train.encoded.rows)
+                verify_batch(batch | {"labels": labels}, expect(trainer.stage.train.encoded.rows))
 
     def test_a_document_does_not_see_its_neighbours(self) -> None:
         for attention in ("sdpa", "eager"):

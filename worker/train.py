@@ -41,7 +41,7 @@ from trl import SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 import masks
-from encode import IGNORE, Encoded, encode_chat, encode_rows, read_rows, render, verify_batch
+from encode import IGNORE, Encoded, encode_chat, encode_rows, expect, read_rows, render, verify_batch
 from jobs import BadInput, NanLoss, first_line
 from models import (
     Emit,
@@ -114,8 +114,8 @@ def train(job: Job, emit: Emit) -> dict[str, Any]:
     checkpoint = find_checkpoint(stage)
     trainer = Trainer(stage)
     report_data(stage)
-    verify_batch(next(iter(trainer.get_train_dataloader())), stage.train.encoded.rows)
-    verify_batch(next(iter(trainer.get_eval_dataloader())), stage.valid.encoded.rows)
+    verify_batch(next(iter(trainer.get_train_dataloader())), expect(stage.train.encoded.rows))
+    verify_batch(next(iter(trainer.get_eval_dataloader())), expect(stage.valid.encoded.rows))
     config = report_params(stage, trainer)
     set_seed(job["seed"])  # whatever the preparation drew is forgotten
     trainer.run(checkpoint)
@@ -129,8 +129,9 @@ def inspect(job: Job, emit: Emit) -> dict[str, Any]:
     tokenizer, train_split, valid_split = prepare_rows(job)
     collate = collator(job, tokenizer)
     for split in (train_split, valid_split):
+        expected = expect(split.encoded.rows)
         for batch in batches(job, split):
-            verify_batch(collate([split.sequences[place] for place in batch]), split.encoded.rows)
+            verify_batch(collate([split.sequences[place] for place in batch]), expected)
     return asdict(inspect_rows(job, tokenizer, train_split, valid_split, job["lines"]))
 
 
