@@ -1,5 +1,6 @@
 # make demo   the main job: train and measure a small model on this machine
 # make test   everything that must hold (CI runs exactly this)
+# make test-kill   a tiny training, killed at twenty random points and on full disks (half an hour)
 # make bench  benchmarks
 # make simulate   how often the intervals hold the truth, in all sizes (minutes)
 # make fuzz   every fuzz target, FUZZTIME each (60s)
@@ -13,7 +14,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-cross test-worker bench simulate fuzz lint diagrams
+.PHONY: build demo test test-go test-kill test-cross test-worker bench simulate fuzz lint diagrams
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -32,6 +33,10 @@ test-go:
 	$(GO) vet ./...
 	BBJTUNE_REQUIRE=1 $(GO) test -race -timeout 30m ./...
 
+# Each point is a training that is killed and resumed, against one that nothing disturbed.
+test-kill: build
+	BBJTUNE_REQUIRE=1 BBJTUNE_KILLS=20 $(GO) test -timeout 90m -v -run 'TestRealKills|TestRealFullDisk' ./internal/cli
+
 # Every platform that BBj shops run: vet reads the code of each, tests included.
 test-cross:
 	for p in $(PLATFORMS); do \
@@ -43,7 +48,7 @@ test-cross:
 # The training worker, in the environment that the program makes.
 test-worker: build
 	tools="$$(dirname "$$($(BIN) env --tools)")" && cd worker && "$$tools/ruff" check . ../bench ../internal/tokenizer && "$$tools/ruff" format --check . ../bench ../internal/tokenizer && "$$tools/mypy" *.py ../bench/*.py
-	python="$$($(BIN) env)" && cd worker && "$$python" -B -m unittest
+	python="$$($(BIN) env)" && cd worker && PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/bin/bytecode "$$python" -m unittest
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./bbj/... ./internal/eval

@@ -17,11 +17,11 @@ import (
 
 // Files holds the Python files and the requirements.
 //
-//go:embed worker.py jobs.py encode.py masks.py models.py graft.py quantize.py generate.py sandbox.py train.py serve.py requirements-*.txt
+//go:embed worker.py jobs.py encode.py masks.py models.py packing.py graft.py quantize.py generate.py sandbox.py train.py serve.py requirements-*.txt
 var Files embed.FS
 
 // training are the patterns of the files that decide what a training yields.
-var training = []string{"worker.py", "jobs.py", "encode.py", "masks.py", "models.py", "train.py", "requirements-cpu.txt", "requirements-gpu.txt"}
+var training = []string{"worker.py", "jobs.py", "encode.py", "masks.py", "models.py", "packing.py", "train.py", "requirements-cpu.txt", "requirements-gpu.txt"}
 
 // TrainingHash identifies the code and the packages that training runs on. A
 // change to anything else (serving, tools) leaves finished trainings valid.

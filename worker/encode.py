@@ -218,14 +218,24 @@ def add(encoded: Encoded, line: int, ids: list[int], mask: list[int]) -> None:
         encoded.zero_lines.append(line)
 
 
-def verify_batch(batch: dict[str, Any], rows: list[dict[str, list[int]]]) -> None:
+Expected = dict[tuple[int, ...], list[list[int]]]
+
+
+def expect(rows: list[dict[str, list[int]]]) -> Expected:
+    """The labels that the rows may have, by their ids: what verify_batch looks the documents of a batch up in."""
+    expected: Expected = {}
+    for row in rows:
+        known = expected.setdefault(tuple(row["input_ids"]), [])
+        if row["labels"] not in known:
+            known.append(row["labels"])
+    return expected
+
+
+def verify_batch(batch: dict[str, Any], expected: Expected) -> None:
     """Compares a batch, as the trainer's own data loader yields it, with the labels decided here.
 
     Works on padded batches (attention_mask) and on flattened packed ones (position_ids restart at each document).
     """
-    expected: dict[tuple[int, ...], list[list[int]]] = {}
-    for row in rows:
-        expected.setdefault(tuple(row["input_ids"]), []).append(row["labels"])
     trained = 0
     for ids, labels in documents(batch):
         if labels not in expected.get(tuple(ids), []):

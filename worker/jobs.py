@@ -284,6 +284,8 @@ class Failure:
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 NO_SPACE = ("no space left on device", "disk quota exceeded", "not enough space on the disk", "os error 28)")
+# A limit on the size of files; and what torch says whenever a file cannot be written to its end, for whatever reason.
+CUT_SHORT = ("file too large", "os error 27)", "iostream error", "inline_container.cc", "pytorchstreamwriter failed")
 
 
 def classify(error: Exception, job: dict[str, Any] | None = None) -> Failure:
@@ -299,6 +301,12 @@ def classify(error: Exception, job: dict[str, Any] | None = None) -> Failure:
             "no_space",
             "the disk is full",
             "free some space and run the same command again; it goes on from the newest complete checkpoint",
+        )
+    if any(phrase in said for phrase in CUT_SHORT):
+        return Failure(
+            "no_space",
+            "a file could not be written to its end: the disk is full, or a limit (ulimit -f) allows no file so large",
+            "make room and run the same command again; it goes on from the newest complete checkpoint",
         )
     if any(isinstance(cause, MemoryError) for cause in chain) or any(phrase in said for phrase in OUT_OF_MEMORY):
         return Failure("out_of_memory", "the memory does not suffice", less_memory(job or {}))

@@ -216,14 +216,12 @@ def fresh_partial(output: Path) -> Path:
 
 def publish(partial: Path, output: Path) -> None:
     sync_folder(partial)
+    old = output.with_name(output.name + ".old")  # there already, when a kill came between two renames
+    shutil.rmtree(old, ignore_errors=True)
     if output.exists():
-        old = output.with_name(output.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
         output.rename(old)
-        partial.rename(output)
-        shutil.rmtree(old)
-    else:
-        partial.rename(output)
+    partial.rename(output)
+    shutil.rmtree(old, ignore_errors=True)
     sync(output.parent)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -30,9 +31,10 @@ import graft  # noqa: E402
 import masks  # noqa: E402
 import models  # noqa: E402
 import train  # noqa: E402
-from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, encode_text, verify_batch  # noqa: E402
-from jobs import DEFAULTS, KINDS, BadInput, check_job, classify  # noqa: E402
+from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, encode_text, expect, verify_batch  # noqa: E402
+from jobs import DEFAULTS, KINDS, BadInput, NanLoss, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
+from packing import fill  # noqa: E402
 from quantize import quantize  # noqa: E402
 from worker import finite  # noqa: E402
 
@@ -234,7 +236,7 @@ class Batches(unittest.TestCase):
         trainer = build(fixture.stage2(fixture.root / "batches", None, **changes))
         left = [(row["input_ids"], row["labels"]) for row in trainer.stage.train.encoded.rows]
         for batch in trainer.get_train_dataloader():
-            verify_batch(batch, trainer.stage.train.encoded.rows)
+            verify_batch(batch, expect(trainer.stage.train.encoded.rows))
             for ids, labels in documents(batch):
                 left.remove((ids, labels))
                 answer = trainer.processing_class.decode([label for label in labels if label != IGNORE])
@@ -260,7 +262,7 @@ class Batches(unittest.TestCase):
         batch = next(iter(trainer.get_train_dataloader()))
         for labels in (batch["input_ids"].clone(), torch.full_like(batch["input_ids"], IGNORE)):
             with self.assertRaisesRegex(BadInput, "does not carry the labels"):
-                verify_batch(batch | {"labels": labels}, trainer.stage.train.encoded.rows)
+                verify_batch(batch | {"labels": labels}, expect(trainer.stage.train.encoded.rows))
 
     def test_a_document_does_not_see_its_neighbours(self) -> None:
         for attention in ("sdpa", "eager"):
@@ -447,6 +449,54 @@ class Inspecting(unittest.TestCase):
             possible = -(-encoded.tokens // max_length)
             self.assertLessEqual(len(packed), possible + 1)
 
+    def test_packing_is_tight_where_best_fit_is_not(self) -> None:
+        """Few long rows among many short ones: best fit decreasing would fill less than 97.5 %."""
+        generator = np.random.default_rng(1)
+        lengths = [n for n in (80 * (1 + generator.pareto(1.2, 5000))).astype(int).tolist() if n <= 512]
+        rows = [{"input_ids": [place] * n, "labels": [IGNORE] + [place] * (n - 1)} for place, n in enumerate(lengths)]
+        encoded = Encoded(rows)
+        with mock.patch.object(train, "WELL_FILLED", 0.0):
+            quick = train.sequences_of(encoded, {"packing": "bfd", "max_length": 512})
+        self.assertLess(encoded.tokens / (len(quick) * 512), 0.975)
+        packed = train.sequences_of(encoded, {"packing": "bfd", "max_length": 512})
+        self.assertGreaterEqual(encoded.tokens / (len(packed) * 512), 0.985)
+        self.assertEqual(set(packed.column_names), set(quick.column_names))
+        seen = []
+        for row in packed:
+            self.assertLessEqual(len(row["input_ids"]), 512)
+            start = 0
+            for length in row["seq_lengths"]:
+                place = row["input_ids"][start]
+                for key in ("input_ids", "labels"):
+                    self.assertEqual(row[key][start : start + length], rows[place][key])
+                seen.append(place)
+                start += length
+            self.assertEqual(start, len(row["input_ids"]))
+        self.assertEqual(sorted(seen), list(range(len(rows))))  # every row once, and whole
+
+    def test_filling_finds_the_fewest(self) -> None:
+        """Against the fewest sequences that any way of packing a few rows needs."""
+
+        def fewest(left: list[int], rooms: list[int]) -> int:
+            if not left:
+                return len(rooms)
+            first, *rest = left
+            found = [fewest(rest, [*rooms, 12 - first])]
+            for place in {room: place for place, room in enumerate(rooms) if room >= first}.values():
+                found.append(fewest(rest, [*rooms[:place], rooms[place] - first, *rooms[place + 1 :]]))
+            return min(found)
+
+        generator = np.random.default_rng(5)
+        more = 0
+        for _ in range(60):
+            lengths = generator.integers(1, 13, 7).tolist()
+            filled = fill(lengths, 12)
+            self.assertEqual(sorted(chain(*filled)), list(range(7)))
+            self.assertTrue(all(sum(lengths[place] for place in places) <= 12 for places in filled))
+            more += len(filled) - fewest(lengths, [])
+        self.assertLessEqual(more, 2)
+        self.assertEqual(fill([7, 6, 6, 5, 4, 4], 16), [[0, 3, 4], [1, 2, 5]])
+
 
 class Sampling(unittest.TestCase):
     def test_samples_change_nothing(self) -> None:
@@ -557,6 +607,52 @@ class Accidents(unittest.TestCase):
         self.assertEqual(classify(MemoryError(), small).hint, "lower max_length from 64")
         self.assertNotIn("batch_size", classify(MemoryError(), {"kind": "merge"}).hint)
 
+    @unittest.skipUnless(sys.platform == "linux", "other systems do not limit the address space")
+    def test_memory_really_runs_out(self) -> None:
+        import resource
+
+        rows = [{"messages": [*chat(n)[:2], {"role": "assistant", "content": sentence(n, 300)}]} for n in range(24)]
+        train_file = write_jsonl(fixture.root / "long.jsonl", rows)
+        job = self.job("memory-real", train=train_file, max_length=1024, batch_size=24)
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        real = train.Trainer.compute_loss
+
+        def limited(*args: Any, **named: Any) -> Any:
+            if len(args[2]["input_ids"]) == 24:  # not in the evaluation
+                pages = int(Path("/proc/self/statm").read_text().split()[0])
+                resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), before[1]))
+            return real(*args, **named)
+
+        try:
+            with mock.patch.object(train.Trainer, "compute_loss", limited), self.assertRaises(Exception) as caught:
+                train.train(job, lambda *_, **__: None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+        self.assertEqual(classify(caught.exception, job).kind, "out_of_memory", caught.exception)
+        self.assertIn("batch_size from 24", classify(caught.exception, job).hint)
+
+    def test_nan_keeps_the_last_good_checkpoint(self) -> None:
+        job, calls = self.job("nan-whole"), []
+        train.train(job, lambda *_, **__: None)
+        real = train.SFTTrainer.training_step
+
+        def nan(*args: Any, **named: Any) -> torch.Tensor:
+            calls.append(1)
+            return real(*args, **named) * (math.nan if len(calls) == 9 else 1)  # two batches a step
+
+        job = self.job("nan-broken")
+        with mock.patch.object(train.SFTTrainer, "training_step", nan), self.assertRaises(NanLoss) as caught:
+            train.train(job, lambda *_, **__: None)
+        failure = classify(caught.exception, job)
+        self.assertEqual(failure.kind, "nan_loss")
+        self.assertEqual(failure.message, "the loss became nan at step 5; the last good checkpoint is checkpoint-4")
+        output = fixture.root / "nan-broken"
+        self.assertEqual({path.name for path in output.iterdir()}, {"checkpoint-2", "checkpoint-4"})
+        self.assertEqual(train.damage(output / "checkpoint-4"), "")
+        train.train(job | {"resume": True}, lambda *_, **__: None)
+        for name in ("training_log.jsonl", "adapter/adapter_model.safetensors"):
+            self.assertEqual((output / name).read_bytes(), (fixture.root / "nan-whole" / name).read_bytes())
+
     def test_full_disk_while_saving(self) -> None:
         whole, full = self.job("disk-whole"), self.job("disk-full")
         train.train(whole, lambda *_, **__: None)
@@ -573,12 +669,66 @@ class Accidents(unittest.TestCase):
         failure = classify(caught.exception, full)
         self.assertEqual((failure.kind, failure.message), ("no_space", "the disk is full"))
         output = fixture.root / "disk-full"
-        complete = [path.name for path in output.glob("checkpoint-*") if (path / "complete.json").is_file()]
-        self.assertEqual(complete, ["checkpoint-2"])
+        # What was complete is there, what could not be completed is not in the way.
+        self.assertEqual([path.name for path in output.iterdir()], ["checkpoint-2"])
+        self.assertEqual(train.damage(output / "checkpoint-2"), "")
         self.assertFalse((output / "adapter").exists())
         train.train(full | {"resume": True}, lambda *_, **__: None)
         for name in ("training_log.jsonl", "adapter/adapter_model.safetensors"):
             self.assertEqual((output / name).read_bytes(), (fixture.root / "disk-whole" / name).read_bytes())
+
+    @unittest.skipIf(sys.platform == "win32", "a limit of Unix")
+    def test_a_file_that_cannot_be_written_to_its_end(self) -> None:
+        """A limit on the size of files comes nearest to a full disk and needs no rights. torch names no cause then."""
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        job = self.job("limit")
+        train.train(job, lambda *_, **__: None)
+        whole = {path.name: path.stat().st_size for path in (fixture.root / "limit" / "checkpoint-6").iterdir()}
+        for name in ("adapter_model.safetensors", "optimizer.pt"):
+            output = fixture.root / f"limit-{name}"
+            job = self.job(output.name)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (whole[name] // 2, hard))
+            try:
+                with self.assertRaises(Exception) as caught:
+                    train.train(job, lambda *_, **__: None)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            self.assertEqual(classify(caught.exception, job).kind, "no_space", caught.exception)
+            self.assertEqual([path.name for path in output.iterdir()], [])  # nothing is in the way
+
+    def test_a_damaged_checkpoint_is_not_resumed_from(self) -> None:
+        """Whatever was done to the newest ones: what is resumed has the same losses and the same adapter."""
+        output = fixture.root / "damaged"
+        job = self.job("damaged", eval_steps=3)
+        train.train(job, lambda *_, **__: None)
+        kept = {path.name for path in output.glob("checkpoint-*")}
+        self.assertEqual(kept, {"checkpoint-3", "checkpoint-4", "checkpoint-6"})
+        names = ("training_log.jsonl", "adapter/adapter_model.safetensors")
+        whole = [(output / name).read_bytes() for name in names]
+        for folders, file, resumed in (
+            (["checkpoint-6"], "optimizer.pt", 4),
+            (["checkpoint-6"], "adapter_model.safetensors", 4),
+            (["checkpoint-6"], "rng_state.pth", 4),
+            (["checkpoint-6"], "complete.json", 4),
+            (["checkpoint-6", "checkpoint-3"], "optimizer.pt", None),  # 4 without the best one before it is no use
+        ):
+            for how in ("cut", "gone", "zeroed"):
+                for folder in folders:
+                    path = output / folder / file
+                    text = path.read_bytes()
+                    path.unlink()
+                    if how != "gone":
+                        path.write_bytes(text[: len(text) // 2] if how == "cut" else bytes(len(text)))
+                said: list[str] = []
+                train.train(
+                    job | {"resume": True},
+                    lambda event, said=said, **fields: said.append(fields["message"]) if event == "log" else None,
+                )
+                self.assertEqual(said[-1] == f"resumed from checkpoint-{resumed}", bool(resumed), said)
+                self.assertEqual([(output / name).read_bytes() for name in names], whole, (folders, file, how))
+                self.assertEqual({path.name for path in output.glob("checkpoint-*")}, kept)
 
     def test_full_disk_at_the_very_end(self) -> None:
         job = self.job("disk-end")
@@ -856,6 +1006,8 @@ class Failures(unittest.TestCase):
             (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out_of_memory"),
             (wrapped, "no_space"),
             (RuntimeError("I/O error: No space left on device (os error 28)"), "no_space"),
+            (RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 576 vs 534"), "no_space"),
+            (OSError(errno.EFBIG, "File too large"), "no_space"),
             (ModuleNotFoundError("No module named 'bitsandbytes'", name="bitsandbytes"), "missing_package"),
             (KeyError("x"), "internal"),
         ):
@@ -1031,7 +1183,8 @@ class Process(unittest.TestCase):
         self.assertEqual(result["tokens"], steps[-1]["tokens"])
         self.assertLess(result["eval_loss_last"], result["eval_loss_first"])
         checkpoints = sorted(path.name for path in Path(result["adapter"]).parent.glob("checkpoint-*"))
-        self.assertEqual(checkpoints, ["checkpoint-28", "checkpoint-30"])
+        # The last two; 28 was saved when step 20 was the best so far.
+        self.assertEqual(checkpoints, ["checkpoint-20", "checkpoint-28", "checkpoint-30"])
 
     def check_bad_requests(self, worker: Worker) -> None:
         worker.send("garbage")

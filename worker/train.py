@@ -41,7 +41,7 @@ from trl import SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 import masks
-from encode import IGNORE, Encoded, encode_chat, encode_rows, read_rows, render, verify_batch
+from encode import IGNORE, Encoded, encode_chat, encode_rows, expect, read_rows, render, verify_batch
 from jobs import BadInput, NanLoss, first_line
 from models import (
     Emit,
@@ -55,6 +55,7 @@ from models import (
     write_json,
     write_text,
 )
+from packing import fill
 
 Job = dict[str, Any]
 
@@ -70,6 +71,12 @@ class Split:
     @cached_property
     def lengths(self) -> list[int]:
         return [len(ids) for ids in self.sequences["input_ids"]]
+
+
+# Where a job finds files may change between two starts, and so may the number of threads and who hears of the losses;
+# the rest may not.
+PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "report_to")
+WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
 
 
 @dataclass
@@ -88,6 +95,13 @@ class Stage:
     def output(self) -> Path:
         return Path(self.job["output"])
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies settings and data, so that a checkpoint is never continued with others."""
+        settings = {key: value for key, value in self.job.items() if key not in PLACES + WATCHING}
+        content = json.dumps([settings, self.train.encoded.rows, self.valid.encoded.rows], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
 
 def train(job: Job, emit: Emit) -> dict[str, Any]:
     """Runs one stage and returns the result of the done event."""
@@ -100,8 +114,8 @@ def train(job: Job, emit: Emit) -> dict[str, Any]:
     checkpoint = find_checkpoint(stage)
     trainer = Trainer(stage)
     report_data(stage)
-    verify_batch(next(iter(trainer.get_train_dataloader())), stage.train.encoded.rows)
-    verify_batch(next(iter(trainer.get_eval_dataloader())), stage.valid.encoded.rows)
+    verify_batch(next(iter(trainer.get_train_dataloader())), expect(stage.train.encoded.rows))
+    verify_batch(next(iter(trainer.get_eval_dataloader())), expect(stage.valid.encoded.rows))
     config = report_params(stage, trainer)
     set_seed(job["seed"])  # whatever the preparation drew is forgotten
     trainer.run(checkpoint)
@@ -115,8 +129,9 @@ def inspect(job: Job, emit: Emit) -> dict[str, Any]:
     tokenizer, train_split, valid_split = prepare_rows(job)
     collate = collator(job, tokenizer)
     for split in (train_split, valid_split):
+        expected = expect(split.encoded.rows)
         for batch in batches(job, split):
-            verify_batch(collate([split.sequences[place] for place in batch]), split.encoded.rows)
+            verify_batch(collate([split.sequences[place] for place in batch]), expected)
     return asdict(inspect_rows(job, tokenizer, train_split, valid_split, job["lines"]))
 
 
@@ -261,57 +276,95 @@ def read_split(tokenizer: PreTrainedTokenizerBase, job: Job, name: str) -> Split
     return Split(read, encoded, sequences_of(encoded, job))
 
 
+# How full sequences must at least be for the quick way of packing to do.
+WELL_FILLED = 0.98
+
+
 def sequences_of(encoded: Encoded, job: Job) -> Dataset:
     """The rows as the trainer takes them, packed where that is asked for.
 
     All rows are packed together. Left to itself the library packs a thousand at a time, and the last sequence of each
-    thousand stays half empty.
+    thousand stays half empty. Where its best fit is not good enough, another way is tried.
     """
     rows = Dataset.from_list(encoded.rows)
     if job["packing"] == "none":
         return rows
-    return pack_dataset(rows, job["max_length"], job["packing"], {"batch_size": len(rows)})
+    most = job["max_length"]
+    packed = pack_dataset(rows, most, job["packing"], {"batch_size": len(rows)})
+    if encoded.tokens >= WELL_FILLED * most * len(packed):
+        return packed
+    filled = fill([len(row["input_ids"]) for row in encoded.rows], most)
+    return packed if len(filled) >= len(packed) else join(encoded.rows, filled)
 
 
-# Where a job finds files may change between two starts, and so may the number of threads and who hears of the losses;
-# the rest may not.
-PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "report_to")
-WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
+def join(rows: list[dict[str, list[int]]], sequences: list[list[int]]) -> Dataset:
+    """Packed rows, as the library makes them: seq_lengths says where each document ends."""
+    columns: dict[str, list[list[int]]] = {
+        key: [[token for place in places for token in rows[place][key]] for places in sequences]
+        for key in ("input_ids", "labels")
+    }
+    columns["seq_lengths"] = [[len(rows[place]["input_ids"]) for place in places] for places in sequences]
+    return Dataset.from_dict(columns)
 
 
-def fingerprint(stage: Stage) -> str:
-    """Identifies settings and data, so that a checkpoint is never continued with others."""
-    settings = {key: value for key, value in stage.job.items() if key not in PLACES + WATCHING}
-    content = json.dumps([settings, stage.train.encoded.rows, stage.valid.encoded.rows], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-# Checkpoints. complete.json is written last; a folder without it is what a crash left behind.
+# Checkpoints. complete.json is written last; a folder without it is what a crash left behind. It lists the files with
+# their hashes: what a disk or a person did to them afterwards is noticed before anything is resumed from them.
 
 
 def find_checkpoint(stage: Stage) -> Path | None:
-    """The newest complete checkpoint of a job that resumes. Torn ones are removed; without resume, all are."""
-    newest = None
+    """The newest checkpoint that a job can go on from. What cannot be used is removed; without resume, all is."""
+    whole: dict[str, dict[str, Any]] = {}
     for folder in checkpoints(stage.output):
-        if not stage.job["resume"]:
-            shutil.rmtree(folder)
+        wrong = damage(folder) if stage.job["resume"] else ""
+        if wrong:
+            stage.emit("log", level="warning", message=f"removed the {wrong} checkpoint {folder.name}")
+        if wrong or not stage.job["resume"]:
+            remove_checkpoint(folder)
             continue
-        if not (folder / "complete.json").is_file():
-            stage.emit("log", level="warning", message=f"removed the incomplete checkpoint {folder.name}")
-            shutil.rmtree(folder)
-            continue
-        newest = folder
-    if newest and read_complete(newest)["fingerprint"] != fingerprint(stage):
-        raise BadInput(
-            "the checkpoints in the output folder were made with other settings or data",
-            "set resume to false to start anew, or choose another output folder",
-        )
-    return newest
+        whole[folder.name] = read_complete(folder)
+        if whole[folder.name]["fingerprint"] != stage.fingerprint:
+            raise BadInput(
+                "the checkpoints in the output folder were made with other settings or data",
+                "set resume to false to start anew, or choose another output folder",
+            )
+    for name in reversed(whole):
+        best = whole[name]["best"]
+        if best is None or f"checkpoint-{best}" in whole or stage.job["keep"] == "last":
+            return stage.output / name
+        # Its best adapter so far is lost: it has to be trained once more.
+        stage.emit("log", level="warning", message=f"removed {name}, because checkpoint-{best} is gone")
+        remove_checkpoint(stage.output / name)
+    return None
 
 
 def checkpoints(output: Path) -> list[Path]:
     """All checkpoint folders, oldest step first."""
-    return sorted(output.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
+    return sorted(
+        (folder for folder in output.glob("checkpoint-*") if folder.name.rpartition("-")[2].isdecimal()),
+        key=lambda folder: int(folder.name.rpartition("-")[2]),
+    )
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a checkpoint, in a word, or nothing."""
+    if not (folder / "complete.json").is_file():
+        return "incomplete"
+    try:
+        expected = read_complete(folder)["files"]
+        return "" if expected == {name: hash_file(folder / name) for name in expected} else "damaged"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "damaged"
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Its mark goes first, so that a kill in the middle cannot leave one that looks complete."""
+    (folder / "complete.json").unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def read_complete(folder: Path) -> dict[str, Any]:
@@ -436,10 +489,10 @@ class Trainer(SFTTrainer):
         self.stage = stage
         self.job = stage.job
         self.emit = stage.emit
-        self.fingerprint = fingerprint(stage)
         self.tokens = 0  # real tokens seen, without padding
         self.trained_tokens = 0
         self.seconds = 0.0  # of training, over all starts
+        self.samples: list[dict[str, Any]] = []  # all answers so far
         set_seed(self.job["seed"])  # the adapter is initialised from the same numbers in every job
         model = build_model(stage)
         super().__init__(
@@ -461,6 +514,10 @@ class Trainer(SFTTrainer):
             self.tokens, self.trained_tokens = complete["tokens"], complete["trained_tokens"]
             self.seconds = complete["seconds"]
             self.emit("log", level="info", message=f"resumed from {checkpoint.name}")
+            # Whoever was killed may not have heard of them.
+            self.samples = json.loads((checkpoint / "samples.json").read_text(encoding="utf-8"))
+            for sample in self.samples:
+                self.emit("samples", **sample)
             if complete["finished"]:  # killed after the last step: nothing is left to train
                 self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
                 return
@@ -538,7 +595,8 @@ class Trainer(SFTTrainer):
             end = min((row.index(stop) for stop in stops if stop in row), default=len(row))
             text = tokenizer.decode(row[:end], skip_special_tokens=True)
             answers.append({"line": line, "text": text, "tokens": end, "stopped": end < len(row)})
-        self.emit("samples", step=self.state.global_step, answers=answers)
+        self.samples.append({"step": self.state.global_step, "answers": answers})
+        self.emit("samples", **self.samples[-1])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Keeps what is the same after a resume; timings go out as events alone."""
@@ -556,26 +614,38 @@ class Trainer(SFTTrainer):
         """Saves, flushes, then writes complete.json, and only then removes what is no longer needed."""
         if not all(torch.isfinite(weight).all() for weight in self.model.parameters() if weight.requires_grad):
             raise self.nan_loss(f"a weight became infinite or undefined by step {self.state.global_step}")
-        super()._save_checkpoint(model, trial)
         folder = self.stage.output / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+            self.complete(folder)
+        except Exception:
+            shutil.rmtree(folder, ignore_errors=True)  # on a full disk it would be in the way of everything else
+            raise
+        kept = checkpoints(self.stage.output)[-self.job["save_total_limit"] :]
+        needed = {f"checkpoint-{read_complete(each)['best']}" for each in kept}
+        for old in checkpoints(self.stage.output):
+            if old not in kept and old.name not in needed:
+                remove_checkpoint(old)
+        self.emit("checkpoint", step=self.state.global_step, path=str(folder))
+
+    def complete(self, folder: Path) -> None:
+        """Marks a checkpoint as complete, once all of it is on disk."""
+        write_json(folder / "samples.json", self.samples)
         sync_folder(folder)
+        best = best_eval(self.state.log_history)
         write_json(
             folder / "complete.json",
             {
                 "step": self.state.global_step,
+                "best": best and best["step"],
                 "tokens": self.tokens,
                 "trained_tokens": self.trained_tokens,
                 "seconds": round(self.seconds, 3),
                 "finished": self.control.should_training_stop,
-                "fingerprint": self.fingerprint,
+                "fingerprint": self.stage.fingerprint,
+                "files": {path.name: hash_file(path) for path in sorted(folder.iterdir())},
             },
         )
-        best = best_eval(self.state.log_history)
-        kept = checkpoints(self.stage.output)[-self.job["save_total_limit"] :]
-        for old in checkpoints(self.stage.output):
-            if old not in kept and not (best and old.name == f"checkpoint-{best['step']}"):
-                shutil.rmtree(old)
-        self.emit("checkpoint", step=self.state.global_step, path=str(folder))
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """The card is the program's business: it knows the data and the evaluation."""

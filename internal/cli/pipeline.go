@@ -203,7 +203,9 @@ func (p *pipeline) startWorker(ctx context.Context) (*trainer.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.worker, err = trainer.Start(ctx, trainer.Options{Python: p.env.Python, Script: filepath.Join(p.script, "worker.py"), Log: log, Env: p.workerEnv})
+	p.worker, err = trainer.Start(ctx, trainer.Options{
+		Python: p.env.Python, Script: filepath.Join(p.script, "worker.py"), Log: log, Bytecode: abs(filepath.Join(p.cache, "bytecode")), Env: p.workerEnv,
+	})
 	return p.worker, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,16 +100,30 @@ func (r *real) write(name, text string) {
 // prepare makes the tiny base model, one to graft onto, its recipe and a suite of two cases.
 func (r *real) prepare() {
 	r.t.Helper()
+	r.python(filepath.Join("..", "..", "worker", "make_tiny.py"), filepath.Join(r.dir, "base"), filepath.Join(r.dir, "base-instruct"))
+	r.prepareOn(filepath.Join(r.dir, "base"))
+}
+
+// python runs a script in the worker's environment. What it compiles of the
+// packages is kept, since that takes longer than the script.
+func (r *real) python(args ...string) {
+	r.t.Helper()
 	python, _ := r.run("env")
+	cmd := exec.Command(strings.TrimSpace(python), args...)
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=", "PYTHONPYCACHEPREFIX="+filepath.Join(os.TempDir(), "bbjtune-test-bytecode"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+}
+
+// prepareOn makes the recipe and a suite of two cases for a base model.
+func (r *real) prepareOn(base string) {
+	r.t.Helper()
 	repo, err := filepath.Abs("../..")
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	make := exec.Command(strings.TrimSpace(python), "-B", filepath.Join(repo, "worker", "make_tiny.py"), filepath.Join(r.dir, "base"), filepath.Join(r.dir, "base-instruct"))
-	if out, err := make.CombinedOutput(); err != nil {
-		r.t.Fatalf("make_tiny: %v\n%s", err, out)
-	}
-	r.write("recipe.yaml", strings.NewReplacer("BASE", filepath.Join(r.dir, "base"), "REPO", repo).Replace(tinyRecipe))
+	r.write("recipe.yaml", strings.NewReplacer("BASE", base, "REPO", repo).Replace(tinyRecipe))
 	r.write("suite/suite.yaml", "name: tiny\nversion: 1\n")
 	r.write("suite/cases/strings/one.md", fmt.Sprintf(tinyCase, "One", "a one"))
 	r.write("suite/cases/strings/two.md", fmt.Sprintf(tinyCase, "Two", "a two"))
@@ -153,11 +168,8 @@ open(sys.argv[1] + "/config.json", "w").write("{}")
 // report says so.
 func TestRealTokenCounts(t *testing.T) {
 	r := newReal(t)
-	python, _ := r.run("env")
 	r.write("make.py", wordTokenizer)
-	if out, err := exec.Command(strings.TrimSpace(python), "-B", filepath.Join(r.dir, "make.py"), filepath.Join(r.dir, "odd")).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	r.python(filepath.Join(r.dir, "make.py"), filepath.Join(r.dir, "odd"))
 	row := func(answer string) string {
 		return `{"messages":[{"role":"user","content":"one two three"},{"role":"assistant","content":"` + answer + `"}]}` + "\n"
 	}
@@ -185,11 +197,11 @@ func TestRealRun(t *testing.T) {
 	want := whole.trained()
 
 	killed := newReal(t)
-	killed.prepare()
-	// The base must be the same file for the comparison to mean anything.
-	killed.write("recipe.yaml", strings.ReplaceAll(read(t, filepath.Join(killed.dir, "recipe.yaml")), filepath.Join(killed.dir, "base"), filepath.Join(whole.dir, "base")))
-	killed.killWhen("runs/train/*/stage1/checkpoint-*/complete.json", "train", "recipe.yaml")
-	killed.killWhen("runs/train/*/stage2/checkpoint-4/complete.json", "train", "recipe.yaml")
+	// The base must be the same for the comparison to mean anything.
+	killed.prepareOn(filepath.Join(whole.dir, "base"))
+	random := rand.New(rand.NewPCG(1, 2))
+	t.Log(killed.killAt(point{victim: "bbjtune", moment: "stage1/checkpoint-4/complete.json"}, random))
+	t.Log(killed.killAt(point{victim: "worker", moment: "stage2/checkpoint-4/complete.json", damage: cutShort}, random))
 	killed.run("train", "recipe.yaml")
 	got := killed.trained()
 	for name, sum := range want {
@@ -394,36 +406,6 @@ func (r *real) recorded(killed *real) {
 	}
 }
 
-// killWhen starts a command and kills it, and it alone, the hard way as soon
-// as a file shows up. The worker must notice by itself.
-func (r *real) killWhen(pattern string, args ...string) {
-	r.t.Helper()
-	cmd := r.command(args...)
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	if err := cmd.Start(); err != nil {
-		r.t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	deadline := time.After(8 * time.Minute)
-	for {
-		select {
-		case err := <-ended:
-			r.t.Fatalf("it ended before %s was there: %v\n%s", pattern, err, errs.String())
-		case <-deadline:
-			cmd.Process.Kill()
-			r.t.Fatalf("%s never came\n%s", pattern, errs.String())
-		case <-time.After(20 * time.Millisecond):
-			if found, _ := filepath.Glob(filepath.Join(r.dir, pattern)); len(found) > 0 {
-				cmd.Process.Kill()
-				<-ended
-				return
-			}
-		}
-	}
-}
-
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -441,7 +423,17 @@ func TestRealSweep(t *testing.T) {
 	r.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage1: {enabled: false}\nstage2: {epochs: 0.1, sample_prompts: 0}\n")
 	args := []string{"sweep", "sweep.yaml", "--set", "lora.r=2,4,8", "--slots", "2", "--output-format", "json"}
 
-	r.killWhen("runs/train/*/manifest.json", append(args, "--train-only")...)
+	cmd := r.command(append(args, "--train-only")...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	r.await("manifest.json", ended, &errs)
+	cmd.Process.Kill()
+	<-ended
 	done := map[string]string{}
 	manifests, err := filepath.Glob(filepath.Join(r.dir, "runs/train/*/manifest.json"))
 	if err != nil || len(manifests) == 0 || len(manifests) == 3 {

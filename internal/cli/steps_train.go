@@ -389,8 +389,11 @@ func (w *watcher) event(e trainer.Event) {
 			w.valid = fmt.Sprintf(" · valid %.3f", *e.Loss)
 		}
 	case "log":
-		if e.Level == "warning" || e.Level == "error" {
+		switch e.Level {
+		case "warning", "error":
 			w.show.Say("  %s: %s", e.Level, e.Message)
+		case "info":
+			w.show.Say("  %s", e.Message)
 		}
 	}
 }

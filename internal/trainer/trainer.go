@@ -105,6 +105,9 @@ type Options struct {
 	// Grace is how long the worker may take to end by itself. Zero means
 	// DefaultGrace.
 	Grace time.Duration
+	// Bytecode is the folder where Python keeps what it made of the sources of
+	// its packages: without it each start takes twice as long.
+	Bytecode string
 	// Env is added to the worker's environment.
 	Env []string
 }
@@ -142,8 +145,9 @@ func Start(ctx context.Context, o Options) (*Worker, error) {
 	w := &Worker{options: o, events: make(chan Event), tail: &tail{}}
 	out, in := io.Pipe()
 	cmd := exec.Command(o.Python, o.Script)
-	cmd.Env = append(cmd.Environ(), append([]string{"PYTHONUNBUFFERED=1", "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1"}, o.Env...)...)
-	cmd.Stdout, cmd.Stderr = in, io.MultiWriter(o.Log, w.tail)
+	cmd.Env = append(cmd.Environ(), append(o.bytecode(), o.Env...)...)
+	cmd.Env = append(cmd.Env, "PYTHONUNBUFFERED=1", "PYTHONIOENCODING=utf-8")
+	cmd.Stdout, cmd.Stderr = in, io.MultiWriter(w.tail, lossy{o.Log})
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -167,6 +171,15 @@ func Start(ctx context.Context, o Options) (*Worker, error) {
 	}
 	w.python = hello.Python
 	return w, nil
+}
+
+// bytecode has Python write what it compiles into a folder of its own, never
+// beside the sources.
+func (o Options) bytecode() []string {
+	if o.Bytecode == "" {
+		return []string{"PYTHONDONTWRITEBYTECODE=1"}
+	}
+	return []string{"PYTHONDONTWRITEBYTECODE=", "PYTHONPYCACHEPREFIX=" + o.Bytecode}
 }
 
 // Python returns the version of the interpreter.
@@ -220,10 +233,13 @@ func (w *Worker) died() error {
 	case <-w.process.Done():
 	case <-time.After(w.options.Grace):
 	}
-	const hint = "run the same command again; training goes on from the newest complete checkpoint"
+	hint := "run the same command again; training goes on from the newest complete checkpoint"
 	how := "ended"
 	if err := w.process.Err(); err != nil {
 		how = "died: " + err.Error()
+		if err.Error() == "signal: killed" {
+			hint += "; where the system killed it because memory ran out, close other programs, or lower batch_size (and raise gradient_accumulation by the same factor) or max_length"
+		}
 	}
 	if last := w.tail.String(); last != "" {
 		return fault.Newf(hint, "the training worker %s; its last words: %s", how, last)
@@ -291,6 +307,16 @@ func (w *Worker) Close() error {
 	case <-time.After(w.options.Grace):
 		return w.process.Stop(0)
 	}
+}
+
+// lossy drops what cannot be written. A log on a full disk must not take the
+// worker's standard error away, and with it the reason why it fails.
+type lossy struct{ w io.Writer }
+
+// Write implements [io.Writer].
+func (l lossy) Write(p []byte) (int, error) {
+	l.w.Write(p)
+	return len(p), nil
 }
 
 // tail keeps the last line that is worth telling.

@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +66,19 @@ func fakeJob(part string) {
 		case "dies":
 			fmt.Fprintln(os.Stderr, "Segmentation fault")
 			os.Exit(139)
+		case "chatty":
+			for range 3 {
+				time.Sleep(100 * time.Millisecond)
+				if _, err := fmt.Fprintln(os.Stderr, "a warning of a library"); err != nil {
+					os.Exit(1)
+				}
+			}
+		case "killed":
+			p, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				p.Kill()
+			}
+			time.Sleep(time.Minute)
 		case "garbage":
 			say("Traceback (most recent call last):")
 		case "hangs", "slow":
@@ -150,6 +165,38 @@ func TestRunFails(t *testing.T) {
 				t.Errorf("got %v, hint %q", err, fault.Hint(err))
 			}
 		})
+	}
+}
+
+// full is a log on a full disk.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestRunWithALogThatCannotBeWritten(t *testing.T) {
+	w, err := trainer.Start(t.Context(), trainer.Options{Python: os.Args[0], Script: "-test.run=none", Log: full{}, Env: []string{"FAKE_WORKER=chatty"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := w.Run(t.Context(), 1, filepath.Join(t.TempDir(), "job.json"), func(trainer.Event) {}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Memory that runs out is the usual reason why a system kills a worker.
+func TestRunIsKilled(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no signals")
+	}
+	w, err := start(t, "killed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	_, err = w.Run(t.Context(), 1, filepath.Join(t.TempDir(), "job.json"), func(trainer.Event) {})
+	if err == nil || err.Error() != "the training worker died: signal: killed" || !strings.Contains(fault.Hint(err), "lower batch_size") {
+		t.Errorf("got %v, hint %q", err, fault.Hint(err))
 	}
 }
 
