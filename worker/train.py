@@ -538,7 +538,7 @@ class Trainer(SFTTrainer):
                 self.compute_loss(self.model, self._prepare_inputs(batch | {"input_ids": ids, "labels": labels})).item()
                 for ids in (batch["input_ids"], others)
             ]
-        if not math.isclose(*losses, rel_tol=APART):
+        if not math.isclose(*losses, rel_tol=APART[self.stage.precision]):
             raise BadInput(
                 f"packed rows see one another on this machine: a row's loss is {losses[0]:.4f}, and {losses[1]:.4f} "
                 "beside other rows",
@@ -628,8 +628,8 @@ def sample_prompts(read: dict[int, Any], number: int) -> dict[int, list[dict[str
     return dict(chosen[key] for key in sorted(chosen)[:number])
 
 
-# What rounding may change in a loss. Of bf16 it is the last bit of single values; a row that is seen changes more.
-APART = 2e-3
+# What rounding may change in a loss, in parts of it. A row that is seen changes more.
+APART = {"fp32": 1e-5, "bf16": 2e-3}
 
 LOGGED = ("step", "epoch", "tokens", "loss", "learning_rate", "grad_norm", "eval_loss", "eval_tokens")
 

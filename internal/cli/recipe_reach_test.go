@@ -133,7 +133,7 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 		}
 	}
 	text, err := json.Marshal([]any{
-		data, b.identity, p.requirements(), p.stages(), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
+		data, b.identity, p.requirements(), p.trainingRequirements(), p.stages(), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
 		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.modelfile(), p.retentionInputs("x", "x", general, false),
 	})
 	r.must(err)

@@ -118,10 +118,16 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 // needGPU fails before gigabytes are fetched for a training that cannot run here.
 // What was trained elsewhere and copied here is not trained again.
 func (p *pipeline) needGPU() error {
-	if p.recipe.Quantization != "nf4" || hasGPU() || p.trainedBefore() {
+	if hasGPU() || p.trainedBefore() {
 		return nil
 	}
-	return fault.New("quantization nf4 needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set quantization: none for a small model")
+	switch {
+	case p.recipe.Engine == recipe.Unsloth:
+		return fault.New("engine unsloth needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set engine: trl")
+	case p.recipe.Quantization == "nf4":
+		return fault.New("quantization nf4 needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set quantization: none for a small model")
+	}
+	return nil
 }
 
 // trainedBefore reports whether some training of that name is complete: perhaps
@@ -155,7 +161,7 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 			files[f.Path] = f.SHA256
 		}
 	}
-	code, err := worker.TrainingHash()
+	code, err := worker.TrainingHash(p.recipe.Engine)
 	if err != nil {
 		return nil, err
 	}
@@ -207,10 +213,11 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 			return &st, nil
 		}
 	}
-	w, err := t.p.startWorker(ctx)
+	w, release, err := t.p.trainingWorker(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	out := t.s.path(t.name())
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err

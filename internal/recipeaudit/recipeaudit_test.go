@@ -93,6 +93,8 @@ var cases = []struct {
 	{code: "RC218", change: "evaluate: {few_shot: 0}", want: "r.yaml:6:1 RC218 evaluate names no suite"},
 	{code: "RC219", change: "stage2: {eval_steps: 100}", want: "r.yaml:7:10 RC219 stage2 has about 62 steps, and stage2.eval_steps is 100",
 		facts: recipeaudit.Facts{Stages: map[int]recipeaudit.Measure{2: {Rows: 2000, SystemPrompts: 4}}}},
+	{code: "RC215", change: "lora: {r: 32}\nengine: unsloth", want: "r.yaml:5:1 RC215 the base model never trained <|im_end|>, and engine unsloth cannot: engine trl can"},
+	{code: "RC221", change: "lora: {dora: true}\nengine: unsloth\ngraft: {onto: x/y}", want: "r.yaml:5:1 RC221 engine unsloth runs layers with lora.dora by PEFT's own code"},
 	{code: "RC220", change: "allow: [{rule: RC201, because: of old}]", want: "r.yaml:7:10 RC220 the recipe allows RC201, which does not occur"},
 }
 

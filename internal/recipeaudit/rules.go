@@ -286,6 +286,16 @@ func warnings() []Rule {
 			needs: needRows,
 			check: rarelyValidated,
 		},
+		{
+			Code: "RC221", Name: "idle-engine", Severity: diag.Warning,
+			Title: "Unsloth is asked for, and its LoRA kernels are not used",
+			Why: "What Unsloth gains comes from kernels that compute base weights and adapter in one. DoRA is none of what they compute: such layers run PEFT's own code " +
+				"(unsloth 2026.10.9, models/llama.py, patch_peft_model), as they do with engine trl, in an environment of its own.",
+			Help: "set lora.dora to false, or engine to trl",
+			check: func(s *subject) []hit {
+				return one(s.Engine == recipe.Unsloth && s.Lora.DoRA, "engine", "engine unsloth runs layers with lora.dora by PEFT's own code")
+			},
+		},
 	}
 }
 
@@ -397,8 +407,11 @@ func servedContext(s *subject) []hit {
 // stopToken: a graft brings the Instruct model's own end token along.
 func stopToken(s *subject) []hit {
 	qwen := strings.Contains(strings.ToLower(s.Base.Model), "qwen2.5") || s.facts.ModelType == "qwen2"
-	return one(qwen && s.Base.Kind == "base" && s.Stage2.Enabled && s.Graft.Onto == "" && !s.Lora.TrainStopTokens,
-		"lora.train_stop_tokens", "the base model never trained <|im_end|>, and lora.train_stop_tokens is false")
+	fires := qwen && s.Base.Kind == "base" && s.Stage2.Enabled && s.Graft.Onto == "" && !s.Lora.TrainStopTokens
+	if s.Engine == recipe.Unsloth {
+		return one(fires, "engine", "the base model never trained <|im_end|>, and engine unsloth cannot: engine trl can")
+	}
+	return one(fires, "lora.train_stop_tokens", "the base model never trained <|im_end|>, and lora.train_stop_tokens is false")
 }
 
 // needTokens and needRows say what is missing for the rules that look at the data.
