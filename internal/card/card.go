@@ -201,6 +201,9 @@ func (c *Card) how(b *strings.Builder) {
 	b.WriteString("\n## Training\n\n")
 	fmt.Fprintf(b, "LoRA of rank %d, alpha %d, dropout %g, on %s; base weights %s while training; seed %d.\n\n", r.Lora.R, r.Lora.Alpha, r.Lora.Dropout,
 		text(strings.Join(r.Lora.Targets, ", ")), map[string]string{"none": "not quantized", "nf4": "in 4 bit (NF4)"}[r.Quantization], r.Seed)
+	if r.Engine == recipe.Unsloth {
+		b.WriteString("Computed with Unsloth.\n\n")
+	}
 	b.WriteString("| stage | loss on | epochs | learning rate | batch | longest row | steps | tokens | validation loss before | after |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, s := range c.Training.Stages {
 		st, loss := r.Stage1, "all tokens"
@@ -210,6 +213,11 @@ func (c *Card) how(b *strings.Builder) {
 			}
 		}
 		fmt.Fprintf(b, "| %s | %s | %g | %g | %d | %d | %d | %d | %.3f | %.3f |\n", text(s.Name), loss, st.Epochs, st.LearningRate, st.BatchSize*st.GradientAccumulation, st.MaxLength, s.Steps, s.Tokens, s.ValidFirst, s.ValidLast)
+	}
+	for _, s := range c.Training.Stages {
+		if kept := s.KeptText(); kept != "" {
+			fmt.Fprintf(b, "\nOf the validation losses of %s, the lowest counts: %s.\n", text(s.Name), kept)
+		}
 	}
 }
 

@@ -88,10 +88,26 @@ const boardFolder = "tensorboard"
 // event writes the figures of an event. The file begins with the first: an
 // attempt that went no further leaves none.
 func (b *board) event(e trainer.Event) {
-	if b == nil || b.failed || e.Loss == nil || e.Event != "step" && e.Event != "eval" {
+	if b == nil || e.Loss == nil || e.Event != "step" && e.Event != "eval" {
 		return
 	}
-	if err := b.write(e); err != nil {
+	b.keep(func() error { return b.write(e) })
+}
+
+// sampled writes how many of how many samples compiled at a step.
+func (b *board) sampled(step int, found [2]int) {
+	if b == nil || b.w == nil || found[1] == 0 { // an evaluation's loss came before
+		return
+	}
+	b.keep(func() error { return b.w.Scalar("compile@1", step, float64(found[0])/float64(found[1]), b.p.Now()) })
+}
+
+// keep writes, until that fails once.
+func (b *board) keep(write func() error) {
+	if b.failed {
+		return
+	}
+	if err := write(); err != nil {
 		b.failed = true
 		b.p.show.Say("  warning: no more files for TensorBoard: %v", err)
 	}

@@ -229,13 +229,17 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	watch := &watcher{
-		task: t.p.show.Start(title(t.n)), show: t.p.show,
-		judge: func(e trainer.Event) (string, error) { return samples.add(ctx, t.p.engine, e) },
-	}
-	defer watch.task.Drop()
 	board := t.board()
 	defer board.close()
+	watch := &watcher{
+		task: t.p.show.Start(title(t.n)), show: t.p.show,
+		judge: func(e trainer.Event) (string, error) {
+			n, err := samples.add(ctx, t.p.engine, e)
+			board.sampled(e.Step, n)
+			return fmt.Sprintf("%d/%d", n[0], n[1]), err
+		},
+	}
+	defer watch.task.Drop()
 	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) {
 		if e.Event == "environment" {
 			t.environment(w.Python(), e)
@@ -256,7 +260,11 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	watch.task.End("validation loss %.3f → %.3f, %d steps, %d tokens", st.ValidFirst, st.ValidLast, st.Steps, st.Tokens)
+	kept := st.KeptText()
+	if kept != "" {
+		kept = "; " + kept
+	}
+	watch.task.End("validation loss %.3f → %.3f, %d steps, %d tokens%s", st.ValidFirst, st.ValidLast, st.Steps, st.Tokens, kept)
 	text, err := json.MarshalIndent(st, "", "  ")
 	if err != nil {
 		return nil, err
@@ -320,6 +328,7 @@ func (t *stageRun) summary(raw json.RawMessage, watch *watcher) (*report.Stage, 
 	st := &report.Stage{
 		Name: title(t.n), Rows: watch.rows, Steps: r.Steps, Tokens: r.Tokens, TrainedTokens: r.TrainedTokens,
 		Seconds: r.Seconds, ValidFirst: r.EvalLossFirst, ValidLast: r.EvalLossLast,
+		Kept: &report.Point{Step: r.AdapterStep, Loss: r.BestEvalLoss},
 	}
 	log, err := trainer.ReadLog(t.s.path(t.name(), "training_log.jsonl"))
 	if err != nil {

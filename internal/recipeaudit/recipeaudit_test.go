@@ -80,6 +80,7 @@ var cases = []struct {
 	{code: "RC209", change: "data: {rows: [d]}", want: "r.yaml:3:1 RC209 the rows of stage 2 have 1 system prompt",
 		facts: recipeaudit.Facts{Stages: map[int]recipeaudit.Measure{2: {Rows: 9000, SystemPrompts: 1}}, NoTokens: "no tokenizer"}},
 	{code: "RC210", change: "stage2: {logging_steps: 500}", want: "r.yaml:7:10 RC210 stage2.logging_steps is 500"},
+	{code: "RC210", change: "tracking: none", want: "r.yaml:7:1 RC210 tracking is none: losses are kept, and nothing shows them while it trains"},
 	{code: "RC210", change: "record: {tracking: none}", want: "r.yaml:7:10 RC210 nothing of the training was kept"},
 	{code: "RC211", change: "stage2: {gradient_accumulation: 4}", want: "r.yaml:7:10 RC211 the effective batch of stage2 is 1 x 4"},
 	{code: "RC212", change: "stage2: {epochs: 5}", want: "r.yaml:7:10 RC212 stage2.epochs is 5"},

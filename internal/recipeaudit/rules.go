@@ -198,9 +198,10 @@ func warnings() []Rule {
 		},
 		{
 			Code: "RC210", Name: "no-tracking", Severity: diag.Warning,
-			Title: "losses are not kept, or hardly ever",
-			Why:   "Whether a rate was too high or an epoch too many is read from the losses afterwards. They are always kept beside the adapter, as often as logging_steps says.",
-			Help:  "set logging_steps to 1",
+			Title: "losses are not kept, hardly ever, or shown nowhere",
+			Why: "Whether a rate was too high or an epoch too many is read from the losses: afterwards, from those that are always kept beside the adapter as often as logging_steps says, " +
+				"and while it trains, by whoever looks at a tracker, from hours that need not be spent. The first attempt had none.",
+			Help: "set logging_steps to 1 and tracking to tensorboard",
 			check: tracking,
 		},
 		{
@@ -375,9 +376,10 @@ func tracking(s *subject) []hit {
 	if s.Record.Tracking == "none" {
 		return one(true, "record.tracking", "nothing of the training was kept")
 	}
-	return s.each(func(name string, stage recipe.Stage) []hit {
+	unheard := one(slices.Contains(s.Tracking, "none"), "tracking", "tracking is none: losses are kept, and nothing shows them while it trains")
+	return append(unheard, s.each(func(name string, stage recipe.Stage) []hit {
 		return one(stage.LoggingSteps > rarestLog, name+".logging_steps", "%s.logging_steps is %d", name, stage.LoggingSteps)
-	})
+	})...)
 }
 
 func stalePins(s *subject) []hit {

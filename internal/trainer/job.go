@@ -165,7 +165,10 @@ type (
 
 // TrainResult is what a Train job ends with.
 type TrainResult struct {
-	Adapter        string  `json:"adapter"`
+	Adapter string `json:"adapter"`
+	// AdapterStep is where the adapter was saved: the evaluation with the lowest
+	// validation loss, which is BestEvalLoss.
+	AdapterStep    int     `json:"adapter_step"`
 	Steps          int     `json:"steps"`
 	TrainLossFirst float64 `json:"train_loss_first"`
 	TrainLossLast  float64 `json:"train_loss_last"`
