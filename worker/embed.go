@@ -11,21 +11,28 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"bbjtune/internal/runs"
 )
 
 // Files holds the Python files and the requirements.
 //
-//go:embed worker.py jobs.py encode.py masks.py models.py packing.py graft.py quantize.py generate.py sandbox.py train.py serve.py requirements-*.txt
+//go:embed worker.py jobs.py encode.py masks.py models.py packing.py graft.py quantize.py generate.py sandbox.py train.py unsloth_engine.py serve.py requirements-*.txt
 var Files embed.FS
 
 // training are the patterns of the files that decide what a training yields.
 var training = []string{"worker.py", "jobs.py", "encode.py", "masks.py", "models.py", "packing.py", "train.py", "requirements-cpu.txt", "requirements-gpu.txt"}
 
-// TrainingHash identifies the code and the packages that training runs on. A
-// change to anything else (serving, tools) leaves finished trainings valid.
-func TrainingHash() (string, error) { return hashOf(training) }
+// engines are what an engine has of its own, beside what all trainings share.
+var engines = map[string][]string{"unsloth": {"unsloth_engine.py", "requirements-unsloth.txt"}}
+
+// TrainingHash identifies the code and the packages that training runs on with an
+// engine. A change to anything else (serving, tools, another engine) leaves
+// finished trainings valid.
+func TrainingHash(engine string) (string, error) {
+	return hashOf(append(slices.Clone(training), engines[engine]...))
+}
 
 func hashOf(names []string) (string, error) {
 	h := sha256.New()

@@ -210,6 +210,7 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
     "inspect": MORE_ROWS | {"lines": (lines, [])},
     "train": MORE_ROWS
     | {
+        "engine": (one_of("trl", "unsloth"), "trl"),
         "attention": (one_of("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"), "auto"),
         "keep": (one_of("best", "last"), "best"),
         "sample_prompts": (whole(0), 0),
@@ -270,6 +271,23 @@ def check_train(job: dict[str, Any]) -> None:
         raise BadInput("sample_prompts needs format messages: text has no prompts")
     if job["early_stopping_patience"] and not job["eval_steps"]:
         raise BadInput("early_stopping_patience needs eval_steps above 0")
+    if job["engine"] == "unsloth":
+        check_unsloth(job)
+
+
+def check_unsloth(job: dict[str, Any]) -> None:
+    """What Unsloth does not do, or does otherwise than asked. README.md says where its source shows that."""
+    refused = {
+        "lora.train_stop_tokens": (job["lora"]["train_stop_tokens"], "its loss reads the head's weights past them"),
+        "lora.modules_to_save": (job["lora"]["modules_to_save"], "it takes embeddings and norms alone"),
+        "attention": (job["attention"] != "auto", "it chooses its own kernels"),
+        "precision": (job["precision"] == "fp32", "its kernels compute in bf16"),
+        "device": (job["device"] not in ("auto", "cuda"), "it needs an NVIDIA GPU"),
+    }
+    for key, (asked, why) in refused.items():
+        if asked:
+            hint = f"leave {key} out, or set engine to trl"
+            raise BadInput(f"engine unsloth does not go with this {key}: {why}", hint)
 
 
 # Failures. The libraries wrap system errors in exceptions of their own, so the whole chain of causes is read.

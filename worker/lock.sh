@@ -18,6 +18,8 @@ lock() { # lock NAME [option...]
 lock gpu "$@"
 # CPU and GPU take the same versions of everything they share.
 lock cpu --constraint requirements-gpu.txt "$@"
+# Unsloth holds its libraries back: an environment of its own, with versions of its own.
+lock unsloth "$@"
 lock uv "$@"
 lock demo-base --no-deps "$@"
 lock humaneval --no-deps "$@"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import platform
 import shutil
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,13 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 
 ALL_THREADS = torch.get_num_threads()  # one for each core that this process may use, as torch counts them
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "tokenizers", "bitsandbytes")
+ENGINE_PACKAGES = {"trl": (), "unsloth": ("unsloth", "unsloth_zoo", "triton", "xformers")}
 
 
-def report_environment(emit: Emit, device: str, precision: str, threads: int = 0) -> None:
+def report_environment(emit: Emit, device: str, precision: str, threads: int = 0, engine: str = "trl") -> None:
     torch.set_num_threads(threads or ALL_THREADS)
-    versions = {name: version(name) for name in PACKAGES if importlib.util.find_spec(name)}
+    names = PACKAGES + ENGINE_PACKAGES[engine]
+    versions = {name: found for name in names if (found := installed(name))}
     device_name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
     emit(
         "environment",
@@ -41,7 +42,15 @@ def report_environment(emit: Emit, device: str, precision: str, threads: int = 0
         device_name=device_name,
         precision=precision,
         threads=torch.get_num_threads(),
+        engine=engine,
     )
+
+
+def installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def import_base(job: dict[str, Any], emit: Emit) -> dict[str, Any]:

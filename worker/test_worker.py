@@ -14,7 +14,7 @@ import unittest
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from gguf import GGUFReader, GGUFWriter, quants  # noqa: E402
-from peft import PeftModel  # noqa: E402
+from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 import generate  # noqa: E402
@@ -31,6 +31,7 @@ import graft  # noqa: E402
 import masks  # noqa: E402
 import models  # noqa: E402
 import train  # noqa: E402
+import unsloth_engine  # noqa: E402
 from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, encode_text, expect, verify_batch  # noqa: E402
 from jobs import DEFAULTS, KINDS, BadInput, NanLoss, check_job, classify  # noqa: E402
 from make_tiny import CHATML, make_tiny, make_tokenizer  # noqa: E402
@@ -285,6 +286,20 @@ class Batches(unittest.TestCase):
         batch["labels"][0][torch.tensor(places) != counted] = IGNORE
         with torch.no_grad():
             return trainer.compute_loss(trainer.model, batch).item()
+
+    def test_neighbours_that_are_seen_are_noticed(self) -> None:
+        trainer = build(fixture.stage1(fixture.root / "apart", batch_size=1))
+        batch = next(batch for batch in trainer.get_train_dataloader() if len(documents(batch)) > 1)
+        trainer.verify_apart(batch)
+        real = trainer.compute_loss
+
+        def mixes(model: Any, inputs: dict[str, Any], **named: Any) -> Any:
+            """As a kernel that takes the packed row for one document."""
+            places = torch.arange(inputs["input_ids"].shape[1])[None]
+            return real(model, inputs | {"position_ids": places}, **named)
+
+        with mock.patch.object(trainer, "compute_loss", mixes), self.assertRaisesRegex(BadInput, "see one another"):
+            trainer.verify_apart(batch)
 
     def test_own_loss_equals_the_library_s(self) -> None:
         trainer = build(fixture.stage2(fixture.root / "loss", None))
@@ -939,6 +954,195 @@ class Grafting(unittest.TestCase):
             base, onto = (graft.Weights(folder, stack) for folder in (fixture.model, other))
             self.assertAlmostEqual(graft.gap(base, onto), 0.5**0.5, delta=0.01)
             self.assertEqual(graft.gap(base, base), 0)
+
+
+class FastLanguageModel:
+    """A stand-in for Unsloth's: it takes what its own takes (2026.10.9), keeps it, and goes by PEFT."""
+
+    calls: ClassVar[list[dict[str, Any]]] = []
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model_name: str,
+        max_seq_length: int,
+        dtype: Any,
+        load_in_4bit: bool,
+        device_map: Any,
+        fix_tokenizer: bool,
+        use_gradient_checkpointing: Any,
+        use_exact_model_name: bool,
+        offload_embedding: Any,
+        random_state: int,
+        quantization_config: Any = None,
+    ) -> tuple[Any, None]:
+        cls.calls.append({key: value for key, value in locals().items() if key != "cls"})
+        return models.load_model(model_name, dtype=torch.float32), None
+
+    @classmethod
+    def get_peft_model(
+        cls,
+        model: Any,
+        r: int,
+        target_modules: Any,
+        lora_alpha: int,
+        lora_dropout: float,
+        bias: str,
+        use_gradient_checkpointing: Any,
+        random_state: int,
+        max_seq_length: int,
+        use_rslora: bool,
+        **more: Any,
+    ) -> Any:
+        named = {key: value for key, value in locals().items() if key not in ("cls", "model", "more")}
+        cls.calls.append(named | more)
+        for key in ("use_gradient_checkpointing", "random_state", "max_seq_length"):
+            named.pop(key)
+        return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **named, **more))
+
+
+class Unsloth(unittest.TestCase):
+    """The engine up to its kernels. The real one has not run here: it needs a GPU."""
+
+    def job(self, name: str, **changes: Any) -> dict[str, Any]:
+        changes = {"engine": "unsloth", "precision": "auto", "device": "auto"} | changes
+        return fixture.stage2(fixture.root / name, changes.pop("adapter", None), **changes)
+
+    def train(self, job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Trains with the stand-in, on the CPU; returns the calls' arguments, later ones over earlier, and params."""
+        FastLanguageModel.calls.clear()
+        said: dict[str, Any] = {}
+
+        def emit(event: str, **fields: Any) -> None:
+            said.update({fields["name"]: fields["value"]} if event == "param" else {event: fields})
+
+        stand_in = mock.Mock(FastLanguageModel=FastLanguageModel)
+        with (
+            mock.patch.dict(sys.modules, {"unsloth": stand_in}),
+            mock.patch("train.resolve_hardware", return_value=("cpu", "fp32")),
+            mock.patch("train.nf4_config", side_effect=lambda job, dtype: ("nf4", job["double_quant"], dtype)),
+        ):
+            train.train(check_job(job), emit)
+        return {key: value for call in FastLanguageModel.calls for key, value in call.items()}, said
+
+    def test_what_it_is_called_with(self) -> None:
+        lora = fixture.stage1(fixture.root)["lora"] | {"rslora": True, "targets": ["q_proj", "v_proj"]}
+        job = self.job("unsloth", lora=lora, gradient_checkpointing=True, quantization="nf4", double_quant=True)
+        job |= {"max_steps": 2, "eval_steps": 1}
+        called, said = self.train(job)
+        expected = {
+            "model_name": job["base_model"],
+            "use_exact_model_name": True,
+            "max_seq_length": 64,
+            "dtype": torch.float32,
+            "load_in_4bit": True,
+            "quantization_config": ("nf4", True, torch.float32),
+            "device_map": {"": 0},
+            "fix_tokenizer": False,
+            "offload_embedding": False,
+            "use_gradient_checkpointing": "unsloth",
+            "random_state": 7,
+            "r": 4,
+            "lora_alpha": 8,
+            "lora_dropout": 0.1,
+            "target_modules": ["q_proj", "v_proj"],
+            "bias": "none",
+            "use_rslora": True,
+            "use_dora": False,
+        }
+        self.assertEqual(called, expected)
+        self.assertEqual((said["engine"], said["attention"]), ("unsloth", "unsloth"))
+        self.assertEqual(said["environment"]["engine"], "unsloth")
+        written = json.loads((fixture.root / "unsloth" / "training_config.json").read_text())
+        self.assertEqual(written["engine"], "unsloth")
+        self.assertEqual(written["lora.modules"], ["q_proj", "v_proj"])
+
+    def test_all_else_is_the_same(self) -> None:
+        """With the stand-in's arithmetic, which is PEFT's, both engines give the same losses and adapters."""
+        first = fixture.root / "unsloth-first"
+        self.train(self.job("unsloth-first", max_steps=3))
+        train.train(
+            check_job(self.job("trl-first", engine="trl", device="cpu", precision="fp32", max_steps=3)),
+            lambda *_, **__: None,
+        )
+        self.train(self.job("unsloth-second", adapter=first / "adapter", max_steps=3))
+        job = self.job(
+            "trl-second", adapter=first / "adapter", engine="trl", device="cpu", precision="fp32", max_steps=3
+        )
+        train.train(check_job(job), lambda *_, **__: None)
+        for stage in ("first", "second"):
+            for name in ("training_log.jsonl", "adapter/adapter_model.safetensors"):
+                ours, theirs = (fixture.root / f"{engine}-{stage}" / name for engine in ("unsloth", "trl"))
+                self.assertEqual(ours.read_bytes(), theirs.read_bytes(), (stage, name))
+
+    def test_an_adapter_of_another_shape_is_refused(self) -> None:
+        first = fixture.root / "unsloth-narrow"
+        lora = fixture.stage1(fixture.root)["lora"]
+        self.train(self.job("unsloth-narrow", lora=lora | {"targets": ["q_proj"]}, max_steps=1))
+        job = self.job("unsloth-wide", adapter=first / "adapter", lora=lora | {"targets": ["q_proj", "v_proj"]})
+        with self.assertRaisesRegex(BadInput, "does not fit: 4 weights are missing"):
+            self.train(job)
+
+    def test_what_it_does_not_do(self) -> None:
+        lora = fixture.stage1(fixture.root)["lora"]
+        for changes, key in (
+            ({"lora": lora | {"train_stop_tokens": True}}, "train_stop_tokens"),
+            ({"lora": lora | {"modules_to_save": ["lm_head"]}}, "modules_to_save"),
+            ({"attention": "flash_attention_2"}, "attention"),
+            ({"precision": "fp32"}, "precision"),
+            ({"device": "cpu"}, "device"),
+        ):
+            with self.assertRaisesRegex(BadInput, f"engine unsloth does not go with this .*{key}"):
+                check_job(self.job("refused", **changes))
+            check_job(self.job("taken", **changes, engine="trl"))
+
+    def test_where_it_cannot_run(self) -> None:
+        job = check_job(self.job("nowhere"))
+        with self.assertRaisesRegex(BadInput, "needs an NVIDIA GPU"):
+            train.resolve_hardware(job)
+        with (
+            mock.patch("torch.cuda.is_available", return_value=True),
+            mock.patch("torch.cuda.is_bf16_supported", return_value=False),
+            self.assertRaisesRegex(BadInput, "computes in bf16"),
+        ):
+            train.resolve_hardware(job)
+        with self.assertRaisesRegex(BadInput, "before transformers"):
+            unsloth_engine.load_first()
+        with mock.patch.dict(sys.modules):
+            for name in ("transformers", "trl", "peft"):
+                del sys.modules[name]
+            with self.assertRaisesRegex(BadInput, "does not have the package unsloth"):
+                unsloth_engine.load_first()
+            with (
+                mock.patch("importlib.util.find_spec", return_value=object()),
+                self.assertRaisesRegex(BadInput, "this machine shows none"),
+            ):
+                unsloth_engine.load_first()
+        with (
+            mock.patch("torch.cuda.is_available", return_value=True),
+            mock.patch.dict("os.environ", WORLD_SIZE="2"),
+            self.assertRaisesRegex(BadInput, "one GPU"),
+        ):
+            unsloth_engine.require_one_gpu()
+
+    def test_models_that_it_would_load_otherwise(self) -> None:
+        job = check_job(self.job("models"))
+        fits = mock.Mock(model_type="qwen2", max_position_embeddings=64)
+        unsloth_engine.require_model(job, fits)
+        with self.assertRaisesRegex(BadInput, "is gemma3"):
+            unsloth_engine.require_model(job, mock.Mock(model_type="gemma3", max_position_embeddings=64))
+        with self.assertRaisesRegex(BadInput, "more than the 32 positions"):
+            unsloth_engine.require_model(job, mock.Mock(model_type="qwen2", max_position_embeddings=32))
+        for message, kind in (
+            ("Unsloth: Could not find a valid pad token", "bad_input"),
+            ("CUDA out of memory", "out_of_memory"),
+        ):
+            with (
+                mock.patch.object(FastLanguageModel, "from_pretrained", side_effect=RuntimeError(message)),
+                self.assertRaises((BadInput, RuntimeError)) as caught,
+            ):
+                self.train(self.job("unloaded"))
+            self.assertEqual(classify(caught.exception).kind, kind)
 
 
 class Quantizing(unittest.TestCase):

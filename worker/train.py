@@ -41,7 +41,8 @@ from trl import SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 import masks
-from encode import IGNORE, Encoded, encode_chat, encode_rows, expect, read_rows, render, verify_batch
+import unsloth_engine
+from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, expect, read_rows, render, verify_batch
 from jobs import BadInput, NanLoss, first_line
 from models import (
     Emit,
@@ -114,8 +115,11 @@ def train(job: Job, emit: Emit) -> dict[str, Any]:
     checkpoint = find_checkpoint(stage)
     trainer = Trainer(stage)
     report_data(stage)
-    verify_batch(next(iter(trainer.get_train_dataloader())), expect(stage.train.encoded.rows))
+    batch = next(iter(trainer.get_train_dataloader()))
+    verify_batch(batch, expect(stage.train.encoded.rows))
     verify_batch(next(iter(trainer.get_eval_dataloader())), expect(stage.valid.encoded.rows))
+    if stage.device == "cuda":  # where kernels come from elsewhere; on the CPU a test holds it
+        trainer.verify_apart(batch)
     config = report_params(stage, trainer)
     set_seed(job["seed"])  # whatever the preparation drew is forgotten
     trainer.run(checkpoint)
@@ -139,7 +143,7 @@ def prepare(job: Job, emit: Emit) -> Stage:
     quiet()
     require_services(job["report_to"])
     device, precision = resolve_hardware(job)
-    report_environment(emit, device, precision, job["threads"])
+    report_environment(emit, device, precision, job["threads"], job["engine"])
     if device == "cpu":
         keep_freed_memory()
     return Stage(job, emit, device, precision, *prepare_rows(job))
@@ -227,9 +231,14 @@ def resolve_hardware(job: Job) -> tuple[str, str]:
         raise BadInput(f"device {device} is not available on this machine", "set device to auto or cpu")
     if job["quantization"] == "nf4" and device != "cuda":
         raise BadInput("quantization nf4 needs an NVIDIA GPU", "set quantization to none")
+    engine = job.get("engine", "trl")
+    if engine == "unsloth" and device != "cuda":
+        raise BadInput("engine unsloth needs an NVIDIA GPU", "set engine to trl")
     precision = job["precision"]
     if precision == "auto":
         precision = "bf16" if has_bf16(device) else "fp32"
+    if engine == "unsloth" and precision != "bf16":
+        raise BadInput("engine unsloth computes in bf16, which this GPU does not do", "set engine to trl")
     return device, precision
 
 
@@ -377,16 +386,18 @@ def read_complete(folder: Path) -> dict[str, Any]:
 def build_model(stage: Stage) -> PeftModel:
     """The base model with a trainable adapter: a new one, or adapter_in continued."""
     job = stage.job
-    options: dict[str, Any] = {
-        "dtype": torch.bfloat16 if stage.precision == "bf16" else torch.float32,
-        "attn_implementation": resolve_attention(stage),
-    }
-    if job["quantization"] == "nf4":
-        options |= {"quantization_config": nf4_config(job, options["dtype"]), "device_map": {"": 0}}
+    dtype = torch.bfloat16 if stage.precision == "bf16" else torch.float32
+    quantization = nf4_config(job, dtype) if job["quantization"] == "nf4" else None
+    if job["adapter_in"]:
+        check_same_lora(job, check_adapter(job["adapter_in"]))
+    if job["engine"] == "unsloth":
+        return unsloth_engine.build_model(job, quantization, dtype)
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": resolve_attention(stage)}
+    if quantization:
+        options |= {"quantization_config": quantization, "device_map": {"": 0}}
     model = load_model(job["base_model"], **options)
     model.config.use_cache = False
     if job["adapter_in"]:
-        check_same_lora(job, check_adapter(job["adapter_in"]))
         return PeftModel.from_pretrained(model, job["adapter_in"], is_trainable=True)
     try:
         return get_peft_model(model, lora_config(job, model, stage.tokenizer))
@@ -570,6 +581,27 @@ class Trainer(SFTTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def verify_apart(self, batch: dict[str, torch.Tensor]) -> None:
+        """Fails where a packed document sees its neighbours: the loss of the last one must not change with them."""
+        if "position_ids" not in batch or len(found := documents(batch)) < 2:
+            return
+        before = batch["input_ids"].shape[1] - len(found[-1][0])
+        labels, others = batch["labels"].clone(), batch["input_ids"].clone()
+        labels[0, :before] = IGNORE
+        others[0, :before] = others[0, :before].flip(0)
+        self.model.eval()
+        with torch.no_grad(), self.compute_loss_context_manager():
+            losses = [
+                self.compute_loss(self.model, self._prepare_inputs(batch | {"input_ids": ids, "labels": labels})).item()
+                for ids in (batch["input_ids"], others)
+            ]
+        if not math.isclose(*losses, rel_tol=APART[self.stage.precision]):
+            raise BadInput(
+                f"packed rows see one another on this machine: a row's loss is {losses[0]:.4f}, and {losses[1]:.4f} "
+                "beside other rows",
+                "set packing to none, or another engine",
+            )
+
     def sample(self) -> None:
         """Answers a few validation prompts, greedily, for the program to judge while training goes on."""
         done = sum("eval_loss" in entry for entry in self.state.log_history)
@@ -666,6 +698,9 @@ def sample_prompts(read: dict[int, Any], number: int) -> dict[int, list[dict[str
     return dict(chosen[key] for key in sorted(chosen)[:number])
 
 
+# What rounding may change in a loss, in parts of it. A row that is seen changes more.
+APART = {"fp32": 1e-5, "bf16": 2e-3}
+
 LOGGED = ("step", "epoch", "tokens", "loss", "learning_rate", "grad_norm", "eval_loss", "eval_tokens")
 
 
@@ -760,6 +795,10 @@ def scales_logits(config: Any) -> bool:
 
 def sft_config(stage: Stage) -> SFTConfig:
     job, never = stage.job, sys.maxsize
+    # Engines come with versions of their own, and the setting was renamed between them.
+    named = "activation_checkpointing"
+    if named not in SFTConfig.__dataclass_fields__:
+        named = "gradient_checkpointing"
     try:
         return SFTConfig(
             output_dir=job["output"],
@@ -778,7 +817,6 @@ def sft_config(stage: Stage) -> SFTConfig:
             max_grad_norm=job["max_grad_norm"],
             optim=job["optimizer"],
             neftune_noise_alpha=job["neftune_alpha"] or None,
-            activation_checkpointing=job["gradient_checkpointing"],
             max_length=job["max_length"],
             packing=job["packing"] == "bfd",
             packing_strategy="bfd",
@@ -795,6 +833,7 @@ def sft_config(stage: Stage) -> SFTConfig:
             report_to=job["report_to"],
             run_name=f"{stage.output.parent.name} {job['stage']}",
             disable_tqdm=True,
+            **{named: job["gradient_checkpointing"]},
         )
     except ValueError as error:
         raise BadInput(f"the training settings are not valid: {first_line(error)}") from error
@@ -839,7 +878,7 @@ def report_params(stage: Stage, trainer: Trainer) -> dict[str, Any]:
         "device": stage.device,
         "precision": stage.precision,
         "threads": torch.get_num_threads(),
-        "attention": trainer.model.config._attn_implementation,
+        "attention": "unsloth" if job["engine"] == "unsloth" else trainer.model.config._attn_implementation,
         "effective_batch": job["batch_size"] * job["gradient_accumulation"],
         "lora.modules": sorted(lora.target_modules),
         "lora.trainable_tokens": lora.trainable_token_indices or {},

@@ -109,6 +109,10 @@ def run(request: str, protocol: Protocol) -> None:
         job = read_job(request)
         protocol.emit("started", kind=job["kind"])
         # Imported here, because it takes seconds: hello and heartbeats come first.
+        if job.get("engine") == "unsloth":
+            import unsloth_engine
+
+            unsloth_engine.load_first()
         if job["kind"] in ("train", "inspect"):
             import train
 

@@ -268,6 +268,9 @@ func (c *Card) how(b *strings.Builder) {
 	if r.Merges(2) {
 		b.WriteString("Stage 1's adapter was merged into the base model, and stage 2 trained a fresh one on the sum.\n\n")
 	}
+	if r.Engine == recipe.Unsloth {
+		b.WriteString("Computed with Unsloth.\n\n")
+	}
 	b.WriteString("| stage | loss on | epochs | learning rate | batch | longest row | steps | tokens | validation loss before | after |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, s := range c.Training.Stages {
 		st, loss := r.Stage1, "all tokens"
@@ -277,6 +280,11 @@ func (c *Card) how(b *strings.Builder) {
 			}
 		}
 		fmt.Fprintf(b, "| %s | %s | %g | %g | %d | %d | %d | %d | %.3f | %.3f |\n", text(s.Name), loss, st.Epochs, st.LearningRate, st.BatchSize*st.GradientAccumulation, st.MaxLength, s.Steps, s.Tokens, s.ValidFirst, s.ValidLast)
+	}
+	for _, s := range c.Training.Stages {
+		if kept := s.KeptText(); kept != "" {
+			fmt.Fprintf(b, "\nOf the validation losses of %s, the lowest counts: %s.\n", text(s.Name), kept)
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ func (a *app) inspect(ctx context.Context, path string, o inspection) error {
 		return err
 	}
 	defer p.close()
+	p.looking = true
 	r, err := p.inspectStages(ctx, o)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bbjtune/bbj/check"
@@ -34,6 +35,8 @@ type pipeline struct {
 	engine compile.Engine
 	// retryErrors asks again what an evaluation got no answer to.
 	retryErrors bool
+
+	looking bool // nothing is trained or answered, only rows are looked at
 
 	admitted bool     // the recipe was judged, and may be carried out
 	advice   []string // what is worth a look in it
@@ -128,12 +131,22 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 	return err
 }
 
-// requirements is the list of packages that the recipe's training runs on.
+// requirements is the list of packages that the worker runs on. Looking at rows
+// takes a tokenizer: a machine without a GPU is spared what only a GPU can use.
 func (p *pipeline) requirements() string {
-	if p.recipe.Quantization == "nf4" {
+	if p.recipe.Quantization == "nf4" && !(p.looking && !hasGPU()) {
 		return "requirements-gpu.txt"
 	}
 	return "requirements-cpu.txt"
+}
+
+// trainingRequirements is the list that the recipe's training runs on: an engine
+// that wants other versions has an environment of its own.
+func (p *pipeline) trainingRequirements() string {
+	if p.recipe.Engine == recipe.Unsloth {
+		return "requirements-unsloth.txt"
+	}
+	return p.requirements()
 }
 
 // makeEnv makes an environment of pinned lists, and shows how far it is.
@@ -207,6 +220,37 @@ func (p *pipeline) startWorker(ctx context.Context) (*trainer.Worker, error) {
 		Python: p.env.Python, Script: filepath.Join(p.script, "worker.py"), Log: log, Bytecode: abs(filepath.Join(p.cache, "bytecode")), Env: p.workerEnv,
 	})
 	return p.worker, err
+}
+
+// trainingWorker is the worker that trains. An engine with an environment of its own
+// has a process of its own, too, one a stage: it alters the libraries that it finds,
+// and what merges and answers goes on with those that it knows. Release ends it.
+func (p *pipeline) trainingWorker(ctx context.Context) (w *trainer.Worker, release func(), err error) {
+	list := p.trainingRequirements()
+	if list == p.requirements() {
+		w, err := p.startWorker(ctx)
+		return w, func() {}, err
+	}
+	env, err := p.makeEnv(ctx, []string{list})
+	if err != nil {
+		return nil, nil, err
+	}
+	script, err := worker.Unpack(p.cache)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := p.log(filepath.Join(p.runs, "worker.log"))
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err = trainer.Start(ctx, trainer.Options{
+		Python: env.Python, Script: filepath.Join(script, "worker.py"), Log: log,
+		Env: append(slices.Clone(p.workerEnv), "UNSLOTH_COMPILE_LOCATION="+abs(filepath.Join(p.cache, "unsloth"))),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return w, func() { w.Close() }, nil
 }
 
 // base is the model that is tuned.

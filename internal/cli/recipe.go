@@ -202,7 +202,7 @@ func (p *pipeline) facts(ctx context.Context, f recipeFlags) (recipeaudit.Facts,
 // a file.
 func (p *pipeline) pins(file string) ([]recipeaudit.Package, error) {
 	if file == "" {
-		name := p.requirements()
+		name := p.trainingRequirements()
 		text, err := worker.Files.ReadFile(name)
 		return recipeaudit.Requirements("worker/"+name, text), err
 	}

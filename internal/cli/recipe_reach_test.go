@@ -137,7 +137,7 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 	}
 	trained := step{&runs.Dir{Key: "x"}, &runs.Manifest{}}
 	text, err := json.Marshal([]any{
-		data, b.identity, p.requirements(), p.stages(), p.adapters(trained), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
+		data, b.identity, p.requirements(), p.trainingRequirements(), p.stages(), p.adapters(trained), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
 		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.graftInputs(trained, b, onto), p.modelfile(), p.retentionInputs("x", "x", general, false),
 	})
 	r.must(err)

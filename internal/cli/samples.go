@@ -61,8 +61,8 @@ func (t *stageRun) samples() (*samples, error) {
 	return s, nil
 }
 
-// add judges the answers of a step, keeps them, and says how many compile.
-func (s *samples) add(ctx context.Context, engine compile.Engine, e trainer.Event) (string, error) {
+// add judges the answers of a step, keeps them, and says how many of how many compile.
+func (s *samples) add(ctx context.Context, engine compile.Engine, e trainer.Event) ([2]int, error) {
 	list := make([]judged, len(e.Answers))
 	var sources []compile.Source
 	var of []int
@@ -75,14 +75,13 @@ func (s *samples) add(ctx context.Context, engine compile.Engine, e trainer.Even
 	}
 	verdicts, err := engine.Compile(ctx, sources)
 	if err != nil {
-		return "", err
+		return [2]int{}, err
 	}
 	for i, v := range verdicts {
 		list[of[i]].Compiles = v.OK
 	}
 	s.steps[e.Step] = list
-	n := compiling(list)
-	return fmt.Sprintf("%d/%d", n[0], n[1]), s.write()
+	return compiling(list), s.write()
 }
 
 func compiling(list []judged) [2]int {

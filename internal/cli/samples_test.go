@@ -28,14 +28,14 @@ func TestSamplesAreJudgedAndKept(t *testing.T) {
 	for _, c := range []struct {
 		step    int
 		answers []trainer.Sample
-		want    string
-	}{{8, answers, "1/3"}, {0, answers[1:], "0/2"}, {8, answers[:1], "1/1"}, {4, nil, "0/0"}} {
+		want    [2]int
+	}{{8, answers, [2]int{1, 3}}, {0, answers[1:], [2]int{0, 2}}, {8, answers[:1], [2]int{1, 1}}, {4, nil, [2]int{0, 0}}} {
 		s, err := stage.samples() // as a new start reads it
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got, err := s.add(t.Context(), check.Embedded{}, trainer.Event{Step: c.step, Answers: c.answers}); err != nil || got != c.want {
-			t.Errorf("step %d: %q %v, want %q", c.step, got, err, c.want)
+			t.Errorf("step %d: %d %v, want %d", c.step, got, err, c.want)
 		}
 	}
 	text, err := os.ReadFile(stage.s.path("stage2", samplesFile))

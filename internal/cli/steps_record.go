@@ -58,7 +58,7 @@ func writeJSONFile(path string, v any) error {
 func (t *stageRun) environment(python string, e trainer.Event) {
 	err := writeJSONFile(t.s.path(record.EnvironmentFile), record.Environment{
 		Version: record.FormVersion, Tool: Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Python: python, Packages: e.Packages, Device: e.Device, DeviceName: e.DeviceName, Precision: e.Precision, Threads: e.Threads,
+		Python: python, Packages: e.Packages, Device: e.Device, DeviceName: e.DeviceName, Precision: e.Precision, Threads: e.Threads, Engine: e.Engine,
 	})
 	if err != nil {
 		t.p.show.Say("  warning: the environment is not recorded: %v", err)
@@ -87,10 +87,26 @@ const boardFolder = "tensorboard"
 // event writes the figures of an event. The file begins with the first: an
 // attempt that went no further leaves none.
 func (b *board) event(e trainer.Event) {
-	if b == nil || b.failed || e.Loss == nil || e.Event != "step" && e.Event != "eval" {
+	if b == nil || e.Loss == nil || e.Event != "step" && e.Event != "eval" {
 		return
 	}
-	if err := b.write(e); err != nil {
+	b.keep(func() error { return b.write(e) })
+}
+
+// sampled writes how many of how many samples compiled at a step.
+func (b *board) sampled(step int, found [2]int) {
+	if b == nil || b.w == nil || found[1] == 0 { // an evaluation's loss came before
+		return
+	}
+	b.keep(func() error { return b.w.Scalar("compile@1", step, float64(found[0])/float64(found[1]), b.p.Now()) })
+}
+
+// keep writes, until that fails once.
+func (b *board) keep(write func() error) {
+	if b.failed {
+		return
+	}
+	if err := write(); err != nil {
 		b.failed = true
 		b.p.show.Say("  warning: no more files for TensorBoard: %v", err)
 	}

@@ -119,10 +119,16 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 // needGPU fails before gigabytes are fetched for a training that cannot run here.
 // What was trained elsewhere and copied here is not trained again.
 func (p *pipeline) needGPU() error {
-	if p.recipe.Quantization != "nf4" || hasGPU() || p.trainedBefore() {
+	if hasGPU() || p.trainedBefore() {
 		return nil
 	}
-	return fault.New("quantization nf4 needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set quantization: none for a small model")
+	switch {
+	case p.recipe.Engine == recipe.Unsloth:
+		return fault.New("engine unsloth needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set engine: trl")
+	case p.recipe.Quantization == "nf4":
+		return fault.New("quantization nf4 needs an NVIDIA GPU, and this machine shows none", "train on a machine that has one, or set quantization: none for a small model")
+	}
+	return nil
 }
 
 // trainedBefore reports whether some training of that name is complete: perhaps
@@ -156,7 +162,7 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 			files[f.Path] = f.SHA256
 		}
 	}
-	code, err := worker.TrainingHash()
+	code, err := worker.TrainingHash(p.recipe.Engine)
 	if err != nil {
 		return nil, err
 	}
@@ -220,22 +226,27 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		return nil, err
 	}
 	paths.Output = out
-	w, err := t.p.startWorker(ctx)
+	w, release, err := t.p.trainingWorker(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	job := absolute(trainer.NewTrain(t.p.recipe, t.n, paths))
 	samples, err := t.samples()
 	if err != nil {
 		return nil, err
 	}
-	watch := &watcher{
-		task: t.p.show.Start(title(t.n)), show: t.p.show,
-		judge: func(e trainer.Event) (string, error) { return samples.add(ctx, t.p.engine, e) },
-	}
-	defer watch.task.Drop()
 	board := t.board()
 	defer board.close()
+	watch := &watcher{
+		task: t.p.show.Start(title(t.n)), show: t.p.show,
+		judge: func(e trainer.Event) (string, error) {
+			n, err := samples.add(ctx, t.p.engine, e)
+			board.sampled(e.Step, n)
+			return fmt.Sprintf("%d/%d", n[0], n[1]), err
+		},
+	}
+	defer watch.task.Drop()
 	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) {
 		if e.Event == "environment" {
 			t.environment(w.Python(), e)
@@ -256,7 +267,11 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	watch.task.End("validation loss %.3f → %.3f, %d steps, %d tokens", st.ValidFirst, st.ValidLast, st.Steps, st.Tokens)
+	kept := st.KeptText()
+	if kept != "" {
+		kept = "; " + kept
+	}
+	watch.task.End("validation loss %.3f → %.3f, %d steps, %d tokens%s", st.ValidFirst, st.ValidLast, st.Steps, st.Tokens, kept)
 	text, err := json.MarshalIndent(st, "", "  ")
 	if err != nil {
 		return nil, err
@@ -335,6 +350,7 @@ func (t *stageRun) summary(raw json.RawMessage, watch *watcher) (*report.Stage, 
 	st := &report.Stage{
 		Name: title(t.n), Rows: watch.rows, Steps: r.Steps, Tokens: r.Tokens, TrainedTokens: r.TrainedTokens,
 		Seconds: r.Seconds, ValidFirst: r.EvalLossFirst, ValidLast: r.EvalLossLast,
+		Kept: &report.Point{Step: r.AdapterStep, Loss: r.BestEvalLoss},
 	}
 	log, err := trainer.ReadLog(t.s.path(t.name(), "training_log.jsonl"))
 	if err != nil {

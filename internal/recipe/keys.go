@@ -89,6 +89,7 @@ var topKeys = []Key{
 	{Path: "lora.rslora", Meaning: "scale by the root of the rank (arXiv 2312.03732)"},
 	{Path: "lora.dora", Meaning: "train magnitude and direction apart (arXiv 2402.09353)"},
 	{Path: "lora.train_stop_tokens", Meaning: "makes the embedding of `<|im_end|>` trainable, for base models that never learned it"},
+	{Path: "engine", Meaning: "what loads the model and computes: `trl` (TRL and PEFT), or `unsloth`, whose kernels need an NVIDIA GPU, and one alone; `unsloth` has a Python environment of its own", Words: []string{TRL, Unsloth}},
 	{Path: "quantization", Meaning: "`nf4`: the frozen weights in 4 bit (needs a GPU)", Words: []string{"none", "nf4"}},
 	{Path: "double_quant", Meaning: "quantizes the constants of the quantization, too"},
 	{Path: "precision", Meaning: "of the computation", Words: []string{"auto", "fp32", "bf16"}},

@@ -17,6 +17,12 @@ import (
 // Version is the version of the recipe format.
 const Version = 1
 
+// The engines of a training.
+const (
+	TRL     = "trl"
+	Unsloth = "unsloth"
+)
+
 // Recipe is one plan.
 type Recipe struct {
 	Version int `yaml:"version" json:"version"`
@@ -28,6 +34,8 @@ type Recipe struct {
 	Base        Base   `yaml:"base" json:"base"`
 	Data        Data   `yaml:"data" json:"data"`
 	Lora        Lora   `yaml:"lora" json:"lora"`
+	// Engine is the library that loads the model and computes: trl or unsloth.
+	Engine string `yaml:"engine" json:"engine,omitempty"`
 	// Quantization of the frozen base weights while training: none or nf4.
 	Quantization string `yaml:"quantization" json:"quantization"`
 	// DoubleQuant quantizes the quantization constants too.
@@ -285,6 +293,7 @@ func Defaults() Recipe {
 			},
 		},
 		Lora:         Lora{R: 32, Alpha: 64, Dropout: 0.05, Targets: Targets{"all-linear"}},
+		Engine:       TRL,
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
 		Stage1: defaultStage(5e-5, "bfd"), Stage2: second,
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096, Retention: Retention{MaxDrop: 0.05}},
@@ -372,7 +381,7 @@ func (r *Recipe) validate() error {
 	if len(r.Package.Quantize) == 0 {
 		return wrong("package.quantize", "write f16, q8_0 or q4_0", "package.quantize is empty")
 	}
-	return cmp.Or(r.checkValues(), r.checkTracking(), r.checkGraft())
+	return cmp.Or(r.checkValues(), r.checkTracking(), r.checkGraft(), r.checkEngine())
 }
 
 // checkTracking holds that the trackers do not contradict each other.
@@ -384,6 +393,20 @@ func (r *Recipe) checkTracking() error {
 	}
 	if len(r.Tracking) == 0 || len(r.Tracking) > 1 && slices.Contains(r.Tracking, "none") {
 		return wrong("tracking", "write none, or a list of tensorboard, wandb and mlflow", "tracking is empty, or names none and something else")
+	}
+	return nil
+}
+
+// checkEngine holds that nothing is asked of Unsloth that it does not do;
+// worker/README.md says where its source shows that.
+func (r *Recipe) checkEngine() error {
+	switch {
+	case r.Engine != Unsloth:
+		return nil
+	case r.Lora.TrainStopTokens:
+		return wrong("engine", "set lora.train_stop_tokens to false, or engine to trl", "engine unsloth does not train single tokens: its loss reads the head's weights past them")
+	case r.Precision == "fp32":
+		return wrong("engine", "set precision to auto, or engine to trl", "engine unsloth computes in bf16, and precision is fp32")
 	}
 	return nil
 }

@@ -169,7 +169,7 @@ func prompts(s Side) string {
 }
 
 // shown are the packages that a comparison names.
-var shown = []string{"transformers", "trl", "peft", "bitsandbytes", "torch"}
+var shown = []string{"unsloth", "transformers", "trl", "peft", "bitsandbytes", "torch"}
 
 func stack(s Side) string {
 	if len(s.Record.Packages) > 0 {

@@ -80,6 +80,7 @@ var cases = []struct {
 	{code: "RC209", change: "data: {rows: [d]}", want: "r.yaml:3:1 RC209 the rows of stage 2 have 1 system prompt",
 		facts: recipeaudit.Facts{Stages: map[int]recipeaudit.Measure{2: {Rows: 9000, SystemPrompts: 1}}, NoTokens: "no tokenizer"}},
 	{code: "RC210", change: "stage2: {logging_steps: 500}", want: "r.yaml:7:10 RC210 stage2.logging_steps is 500"},
+	{code: "RC210", change: "tracking: none", want: "r.yaml:7:1 RC210 tracking is none: losses are kept, and nothing shows them while it trains"},
 	{code: "RC210", change: "record: {tracking: none}", want: "r.yaml:7:10 RC210 nothing of the training was kept"},
 	{code: "RC211", change: "stage2: {gradient_accumulation: 4}", want: "r.yaml:7:10 RC211 the effective batch of stage2 is 1 x 4"},
 	{code: "RC212", change: "stage2: {epochs: 5}", want: "r.yaml:7:10 RC212 stage2.epochs is 5"},
@@ -93,6 +94,8 @@ var cases = []struct {
 	{code: "RC218", change: "evaluate: {few_shot: 0}", want: "r.yaml:6:1 RC218 evaluate names no suite"},
 	{code: "RC219", change: "stage2: {eval_steps: 100}", want: "r.yaml:7:10 RC219 stage2 has about 62 steps, and stage2.eval_steps is 100",
 		facts: recipeaudit.Facts{Stages: map[int]recipeaudit.Measure{2: {Rows: 2000, SystemPrompts: 4}}}},
+	{code: "RC215", change: "lora: {r: 32}\nengine: unsloth", want: "r.yaml:5:1 RC215 the base model never trained <|im_end|>, and engine unsloth cannot: engine trl can"},
+	{code: "RC221", change: "lora: {dora: true}\nengine: unsloth\ngraft: {onto: x/y}", want: "r.yaml:5:1 RC221 engine unsloth runs layers with lora.dora by PEFT's own code"},
 	{code: "RC220", change: "allow: [{rule: RC201, because: of old}]", want: "r.yaml:7:10 RC220 the recipe allows RC201, which does not occur"},
 }
 

@@ -198,9 +198,10 @@ func warnings() []Rule {
 		},
 		{
 			Code: "RC210", Name: "no-tracking", Severity: diag.Warning,
-			Title: "losses are not kept, or hardly ever",
-			Why:   "Whether a rate was too high or an epoch too many is read from the losses afterwards. They are always kept beside the adapter, as often as logging_steps says.",
-			Help:  "set logging_steps to 1",
+			Title: "losses are not kept, hardly ever, or shown nowhere",
+			Why: "Whether a rate was too high or an epoch too many is read from the losses: afterwards, from those that are always kept beside the adapter as often as logging_steps says, " +
+				"and while it trains, by whoever looks at a tracker, from hours that need not be spent. The first attempt had none.",
+			Help:  "set logging_steps to 1 and tracking to tensorboard",
 			check: tracking,
 		},
 		{
@@ -286,6 +287,16 @@ func warnings() []Rule {
 			needs: needRows,
 			check: rarelyValidated,
 		},
+		{
+			Code: "RC221", Name: "idle-engine", Severity: diag.Warning,
+			Title: "Unsloth is asked for, and its LoRA kernels are not used",
+			Why: "What Unsloth gains comes from kernels that compute base weights and adapter in one. DoRA is none of what they compute: such layers run PEFT's own code " +
+				"(unsloth 2026.10.9, models/llama.py, patch_peft_model), as they do with engine trl, in an environment of its own.",
+			Help: "set lora.dora to false, or engine to trl",
+			check: func(s *subject) []hit {
+				return one(s.Engine == recipe.Unsloth && s.Lora.DoRA, "engine", "engine unsloth runs layers with lora.dora by PEFT's own code")
+			},
+		},
 	}
 }
 
@@ -365,9 +376,10 @@ func tracking(s *subject) []hit {
 	if s.Record.Tracking == "none" {
 		return one(true, "record.tracking", "nothing of the training was kept")
 	}
-	return s.each(func(name string, stage recipe.Stage) []hit {
+	unheard := one(slices.Contains(s.Tracking, "none"), "tracking", "tracking is none: losses are kept, and nothing shows them while it trains")
+	return append(unheard, s.each(func(name string, stage recipe.Stage) []hit {
 		return one(stage.LoggingSteps > rarestLog, name+".logging_steps", "%s.logging_steps is %d", name, stage.LoggingSteps)
-	})
+	})...)
 }
 
 func stalePins(s *subject) []hit {
@@ -397,8 +409,11 @@ func servedContext(s *subject) []hit {
 // stopToken: a graft brings the Instruct model's own end token along.
 func stopToken(s *subject) []hit {
 	qwen := strings.Contains(strings.ToLower(s.Base.Model), "qwen2.5") || s.facts.ModelType == "qwen2"
-	return one(qwen && s.Base.Kind == "base" && s.Stage2.Enabled && s.Graft.Onto == "" && !s.Lora.TrainStopTokens,
-		"lora.train_stop_tokens", "the base model never trained <|im_end|>, and lora.train_stop_tokens is false")
+	fires := qwen && s.Base.Kind == "base" && s.Stage2.Enabled && s.Graft.Onto == "" && !s.Lora.TrainStopTokens
+	if s.Engine == recipe.Unsloth {
+		return one(fires, "engine", "the base model never trained <|im_end|>, and engine unsloth cannot: engine trl can")
+	}
+	return one(fires, "lora.train_stop_tokens", "the base model never trained <|im_end|>, and lora.train_stop_tokens is false")
 }
 
 // needTokens and needRows say what is missing for the rules that look at the data.

@@ -69,6 +69,8 @@ type Environment struct {
 	DeviceName string            `json:"device_name"`
 	Precision  string            `json:"precision"`
 	Threads    int               `json:"threads"`
+	// Engine is empty in records from before there was a choice.
+	Engine string `json:"engine,omitempty"`
 }
 
 // Run is a finished training.
@@ -191,6 +193,9 @@ func (s *Store) load(e runs.Entry) (*Run, error) {
 	settings, err := flatten(r.inputs.Recipe)
 	if err != nil {
 		return nil, fmt.Errorf("%s: recipe in manifest.json: %w", e.Path, err)
+	}
+	if settings["engine"] == "" { // from before there was a choice
+		settings["engine"] = recipe.TRL
 	}
 	r.Settings = settings
 	r.Data = read[Data](r, DataFile)

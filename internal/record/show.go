@@ -184,6 +184,11 @@ func (t *ShownTraining) text(p *page) {
 	for _, s := range t.Stages {
 		p.line("\n%s: %d steps, %d tokens, %.0f s", s.Name, s.Steps, s.Tokens, s.Seconds)
 		p.line("  validation loss %.3f → %.3f", s.ValidFirst, s.ValidLast)
+		for _, more := range []string{s.KeptText(), s.SampledText()} {
+			if more != "" {
+				p.line("  %s", more)
+			}
+		}
 		for line := range strings.Lines(s.LossText()) {
 			p.WriteString("  " + line)
 		}

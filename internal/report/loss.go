@@ -53,8 +53,52 @@ func plotAt(s Stage, attributes string) string {
 			}
 		}
 	}
+	s.drawSamples(&b, x)
 	b.WriteString("</svg>")
 	return b.String()
+}
+
+// drawSamples draws compile@1 of the samples over the losses: the top is all of them.
+func (s Stage) drawSamples(b *strings.Builder, x func(int) float64) {
+	samples := s.samples()
+	if len(samples) == 0 {
+		return
+	}
+	var pts []string
+	for _, p := range samples {
+		at := plotBase - float64(p.Compile)/float64(p.Of)*(plotBase-14)
+		pts = append(pts, fmt.Sprintf("%.1f,%.1f", x(p.Step), at))
+		fmt.Fprintf(b, `<rect class="sampled" x="%.1f" y="%.1f" width="5" height="5"/>`, x(p.Step)-2.5, at-2.5)
+	}
+	fmt.Fprintf(b, `<polyline class="sampled" points="%s"/><text x="%d" y="10" text-anchor="end">compile@1: the top is 100 %%</text>`, strings.Join(pts, " "), plotW-12)
+}
+
+// samples are those that can be: a broken record is not drawn.
+func (s Stage) samples() []Samples {
+	_, last := s.extent()
+	return slices.DeleteFunc(slices.Clone(s.Samples), func(p Samples) bool {
+		return p.Of < 1 || p.Compile < 0 || p.Compile > p.Of || p.Step < 0 || p.Step > last
+	})
+}
+
+// SampledText says how many of the samples compiled, evaluation by evaluation, or "".
+func (s Stage) SampledText() string {
+	var list []string
+	for _, p := range s.samples() {
+		list = append(list, fmt.Sprintf("%d/%d at step %d", p.Compile, p.Of, p.Step))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "compile@1 of samples: " + strings.Join(list, ", ")
+}
+
+// KeptText says which adapter the stage left where it is not the last one, or "".
+func (s Stage) KeptText() string {
+	if s.Kept == nil || s.Kept.Step >= s.Steps {
+		return ""
+	}
+	return fmt.Sprintf("the adapter is that of step %d, where it was %.3f", s.Kept.Step, s.Kept.Loss)
 }
 
 // maxLoss is far above any loss of a training: what is higher is a broken record.
@@ -74,10 +118,11 @@ func (s Stage) extent() (top float64, last int) {
 }
 
 // lossStyle is what the picture needs to be read on light and on dark ground.
-const lossStyle = `svg{--bg:#fff;--ink:#1d2126;--dim:#626b75;--line:#e2e5e8;--train:#a9c9f0;--valid:#0b62c4}` +
-	`@media(prefers-color-scheme:dark){svg{--bg:#1b1f24;--ink:#e6e9ec;--dim:#9aa4ae;--line:#2e343b;--train:#2f5583;--valid:#6fb0ff}}` +
+const lossStyle = `svg{--bg:#fff;--ink:#1d2126;--dim:#626b75;--line:#e2e5e8;--train:#a9c9f0;--valid:#0b62c4;--sampled:#2a7d46}` +
+	`@media(prefers-color-scheme:dark){svg{--bg:#1b1f24;--ink:#e6e9ec;--dim:#9aa4ae;--line:#2e343b;--train:#2f5583;--valid:#6fb0ff;--sampled:#6cc48a}}` +
 	`text{fill:var(--dim);font:11px system-ui,sans-serif}.name{fill:var(--ink);font-weight:600;font-size:12px}.ground{fill:var(--bg)}` +
-	`.grid{stroke:var(--line)}polyline,.key{fill:none;stroke-width:1.6}.train{stroke:var(--train)}.valid{stroke:var(--valid)}circle.valid{fill:var(--valid)}`
+	`.grid{stroke:var(--line)}polyline,.key{fill:none;stroke-width:1.6}.train{stroke:var(--train)}.valid{stroke:var(--valid)}circle.valid{fill:var(--valid)}` +
+	`.sampled{stroke:var(--sampled);stroke-dasharray:4 3}rect.sampled{fill:var(--sampled);stroke:none}`
 
 // The picture's layout in pixels: a plot below its stage's name.
 const headH, plotGap = 34, 12

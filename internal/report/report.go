@@ -71,8 +71,11 @@ type Stage struct {
 	Seconds       float64 `json:"seconds"`
 	ValidFirst    float64 `json:"valid_loss_first"`
 	ValidLast     float64 `json:"valid_loss_last"`
-	Train         []Point `json:"train_loss"`
-	Valid         []Point `json:"valid_loss"`
+	// Kept is the evaluation whose adapter is the stage's: the best one. It is nil
+	// in records from before it was kept.
+	Kept  *Point  `json:"kept,omitempty"`
+	Train []Point `json:"train_loss"`
+	Valid []Point `json:"valid_loss"`
 	// Samples are what became of validation prompts while it trained.
 	Samples []Samples `json:"samples,omitempty"`
 }

@@ -152,7 +152,9 @@ func TestLosses(t *testing.T) {
 	training := testReport(t).Training
 	second := training.Stages[0]
 	second.Name = "stage 2 <b>\x1b[31m"
-	second.Train, second.Valid = nil, []report.Point{{Step: 0, Loss: 1}, {Step: 8, Loss: 0.5}}
+	second.Train, second.Valid = nil, []report.Point{{Step: 0, Loss: 1}, {Step: 4, Loss: 0.4}, {Step: 8, Loss: 0.5}}
+	second.Steps, second.Kept = 8, &report.Point{Step: 4, Loss: 0.4}
+	second.Samples = []report.Samples{{Step: 0, Of: 4}, {Step: 4, Compile: 3, Of: 4}, {Step: 8, Compile: 5, Of: 4}, {Step: 9, Of: 4}, {Step: -1, Of: 4}, {Step: 8}}
 	training.Stages = append(training.Stages, second)
 	var b bytes.Buffer
 	if err := training.LossSVG(&b); err != nil {
@@ -168,6 +170,15 @@ func TestLosses(t *testing.T) {
 		t.Errorf("the picture is no XML: %v", err)
 	}
 	golden(t, "loss.txt", []byte(training.Stages[0].LossText()+second.LossText()))
+	if got := second.SampledText(); got != "compile@1 of samples: 0/4 at step 0, 3/4 at step 4" {
+		t.Error(got)
+	}
+	if got := second.KeptText(); got != "the adapter is that of step 4, where it was 0.400" {
+		t.Error(got)
+	}
+	if got := training.Stages[0].SampledText() + training.Stages[0].KeptText(); got != "" {
+		t.Error(got)
+	}
 }
 
 func TestLossesThatCannotBe(t *testing.T) {

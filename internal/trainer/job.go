@@ -155,6 +155,7 @@ type (
 		LoggingSteps          int      `json:"logging_steps"`
 		Lora                  Lora     `json:"lora"`
 		NEFTuneAlpha          *float64 `json:"neftune_alpha"`
+		Engine                string   `json:"engine"`
 		Quantization          string   `json:"quantization"`
 		DoubleQuant           bool     `json:"double_quant"`
 		Optimizer             string   `json:"optimizer"`
@@ -185,7 +186,10 @@ type (
 
 // TrainResult is what a Train job ends with.
 type TrainResult struct {
-	Adapter        string  `json:"adapter"`
+	Adapter string `json:"adapter"`
+	// AdapterStep is where the adapter was saved: the evaluation with the lowest
+	// validation loss, which is BestEvalLoss.
+	AdapterStep    int     `json:"adapter_step"`
 	Steps          int     `json:"steps"`
 	TrainLossFirst float64 `json:"train_loss_first"`
 	TrainLossLast  float64 `json:"train_loss_last"`
@@ -234,7 +238,7 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 			R: r.Lora.R, Alpha: r.Lora.Alpha, Dropout: r.Lora.Dropout, Targets: targets(r.Lora.Targets),
 			RSLoRA: r.Lora.RSLoRA, DoRA: r.Lora.DoRA, ModulesToSave: []string{}, TrainStopTokens: r.Lora.TrainStopTokens,
 		},
-		Quantization: r.Quantization, DoubleQuant: r.DoubleQuant, Optimizer: r.Optimizer,
+		Engine: r.Engine, Quantization: r.Quantization, DoubleQuant: r.DoubleQuant, Optimizer: r.Optimizer,
 		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
 		EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
 		SamplePrompts: s.SamplePrompts, SampleEvery: s.SampleEvery, SampleTokens: s.SampleTokens,

@@ -38,6 +38,7 @@ type Event struct {
 	DeviceName string            `json:"device_name"`
 	Precision  string            `json:"precision"`
 	Threads    int               `json:"threads"`
+	Engine     string            `json:"engine"`
 
 	// param
 	Name  string          `json:"name"`
