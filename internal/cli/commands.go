@@ -183,11 +183,26 @@ Status 1 then says that training would not start.`,
 }
 
 func (a *app) packCommand() *cobra.Command {
-	return &cobra.Command{
+	var install bool
+	f := installFlags{}
+	c := &cobra.Command{
 		Use:   "pack RECIPE",
 		Short: "merge the trained adapter with its base and convert the model to GGUF",
-		Args:  args(1, 1, "one recipe"),
+		Long: `Pack merges the adapter with its base model and converts the result to GGUF,
+with a Modelfile and a model card beside it.
+
+With --install the model is then created in a running Ollama, over its API: the
+file is sent unless Ollama has it, and template, system prompt, parameters and
+digests are compared with what was sent. A model of that name is replaced. What
+is packed already may also be named by its folder below runs/pack.`,
+		Args: args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
+			if install {
+				return a.packAndInstall(cmd.Context(), list[0], f)
+			}
+			if f.url != "" || f.name != "" {
+				return fault.New("--ollama and --name go with --install", "add --install, or leave them out")
+			}
 			p, err := a.pipeline(list[0])
 			if err != nil {
 				return err
@@ -197,10 +212,18 @@ func (a *app) packCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if f.format == "json" {
+				return writeJSON(a.Out, map[string]any{"version": 1, "package": s.dir.Path})
+			}
 			fmt.Fprintln(a.Out, s.dir.Path)
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&install, "install", false, "create the model in a running Ollama")
+	c.Flags().StringVar(&f.url, "ollama", "", "with --install: where Ollama runs (default: OLLAMA_HOST, else http://127.0.0.1:11434)")
+	c.Flags().StringVar(&f.name, "name", "", "with --install: the model's name there (default: package.name of the recipe)")
+	outputFormat(c, &f.format, "text", "json")
+	return c
 }
 
 func writeJSON(w io.Writer, v any) error {

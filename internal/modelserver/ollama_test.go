@@ -102,7 +102,7 @@ func TestOllama(t *testing.T) {
 	}
 	sum := sha256.Sum256([]byte("GGUF"))
 	got, _ := json.Marshal(f.models[s.Model()])
-	want := fmt.Sprintf(`{"files":{"bbj-coder.gguf":"sha256:%s"},"model":"%s","parameters":{"num_ctx":4096,"stop":["\u003c|im_end|\u003e"]},"template":"{{ .Prompt }}"}`,
+	want := fmt.Sprintf(`{"files":{"bbj-coder.gguf":"sha256:%s"},"model":"%s","name":"","parameters":{"num_ctx":4096,"stop":["\u003c|im_end|\u003e"]},"template":"{{ .Prompt }}"}`,
 		hex.EncodeToString(sum[:]), s.Model())
 	if string(got) != want {
 		t.Errorf("created %s\nwant    %s", got, want)
@@ -157,7 +157,7 @@ func TestOllamaIsNotRunning(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	_, o, _ := startOllama(t, nil)
 	o.OllamaHost = server.URL
-	if _, err := modelserver.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "HTTP status 404") {
+	if _, err := modelserver.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("err = %v", err)
 	}
 	server.Close()
