@@ -223,6 +223,7 @@ is packed already may also be named by its folder below runs/pack.`,
 	c.Flags().StringVar(&f.url, "ollama", "", "with --install: where Ollama runs (default: OLLAMA_HOST, else http://127.0.0.1:11434)")
 	c.Flags().StringVar(&f.name, "name", "", "with --install: the model's name there (default: package.name of the recipe)")
 	outputFormat(c, &f.format, "text", "json")
+	c.AddCommand(a.packVerifyCommand())
 	return c
 }
 

@@ -43,7 +43,11 @@ func (a *app) install(ctx context.Context, s step, running *ollama.Ollama, f ins
 		task.Update(float64(done), float64(max(total, 1)), what)
 	})
 	if err != nil {
-		return fault.Wrap(fmt.Errorf("install %s in ollama at %s: %w", m.Name, running.Address, err), "ollama's own log says more; it needs room for a copy of the model")
+		err = fmt.Errorf("install %s in ollama at %s: %w", m.Name, running.Address, err)
+		if fault.Hint(err) != "" {
+			return err
+		}
+		return fault.Wrap(err, "ollama's own log says more; it needs room for a copy of the model")
 	}
 	digest, err := running.Check(ctx, m)
 	if err != nil {
@@ -129,4 +133,3 @@ func whole(s step) error {
 	}
 	return nil
 }
-

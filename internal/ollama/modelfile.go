@@ -5,11 +5,14 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
+	"strings"
 
 	"github.com/ollama/ollama/api"
 	"github.com/ollama/ollama/parser"
+	"github.com/ollama/ollama/template"
 	"github.com/ollama/ollama/types/model"
 
+	"bbjtune/internal/chat"
 	"bbjtune/internal/fault"
 )
 
@@ -99,6 +102,25 @@ func (m *Model) add(values map[string]any) {
 		}
 	}
 	maps.Copy(m.Parameters, values)
+}
+
+// Render renders a conversation as Ollama does by the model's template. Its system
+// prompt comes first where the conversation has none.
+func (m Model) Render(messages []chat.Message) (string, error) {
+	t, err := template.Parse(m.Template)
+	if err != nil {
+		return "", fault.Wrap(fmt.Errorf("the Modelfile's template: %w", err), "make the package again")
+	}
+	var values template.Values
+	if m.System != "" && (len(messages) == 0 || messages[0].Role != chat.System) {
+		values.Messages = append(values.Messages, api.Message{Role: string(chat.System), Content: m.System})
+	}
+	for _, each := range messages {
+		values.Messages = append(values.Messages, api.Message{Role: string(each.Role), Content: each.Content})
+	}
+	var b strings.Builder
+	err = t.Execute(&b, values)
+	return b.String(), err
 }
 
 func (m Model) request() *api.CreateRequest {

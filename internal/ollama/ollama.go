@@ -137,7 +137,11 @@ func (o *Ollama) send(ctx context.Context, p Part, on Progress) error {
 		return err
 	}
 	if err := o.client.CreateBlob(ctx, p.Digest, &counted{f, 0, stat.Size(), on}); err != nil {
-		return fmt.Errorf("send %s: %w", p.Name, plain(err))
+		err = fmt.Errorf("send %s: %w", p.Name, plain(err))
+		if strings.Contains(err.Error(), "digest mismatch") {
+			return fault.Wrap(err, "the file is not the one that was packed: make the package again")
+		}
+		return err
 	}
 	return nil
 }
