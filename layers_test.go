@@ -74,7 +74,7 @@ var layers = map[string][]string{
 	"internal/compare":           {"internal/eval", "internal/fault", "internal/stats"},
 	"internal/report":            {"bbj/diag", "internal/compare", "internal/eval", "internal/printable", "internal/stats"},
 	"internal/mask":              {"internal/printable"},
-	"internal/record":            {"internal/compare", "internal/dataset", "internal/eval", "internal/fault", "internal/nearest", "internal/progress", "internal/recipe", "internal/report", "internal/runs", "internal/stats"},
+	"internal/record":            {"internal/compare", "internal/dataset", "internal/eval", "internal/fault", "internal/nearest", "internal/parity", "internal/progress", "internal/recipe", "internal/report", "internal/runs", "internal/stats"},
 	"internal/card":              {"internal/eval", "internal/recipe", "internal/report"},
 	"internal/tensorboard":       {},
 	"internal/llm/llmtest":       {"internal/chat", "internal/fault", "internal/llm"},

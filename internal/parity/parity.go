@@ -6,6 +6,7 @@
 package parity
 
 import (
+	"fmt"
 	"slices"
 
 	"bbjtune/internal/stats"
@@ -204,4 +205,9 @@ func (r *Report) Short() *Report {
 		out.Files = append(out.Files, f)
 	}
 	return &out
+}
+
+// String says what was found of a file in one line.
+func (f File) String() string {
+	return fmt.Sprintf("%s %d / %d prompts, equal prefix %.1f %%, %d / %d stop, compile@1 %+.1f points", f.Name, f.PromptsEqual, f.Cases, 100*f.Prefix, f.Stopped, f.Cases, 100*f.Paired.Difference)
 }

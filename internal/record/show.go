@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bbjtune/internal/eval"
+	"bbjtune/internal/parity"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
@@ -28,6 +29,16 @@ type Shown struct {
 	Result   json.RawMessage `json:"result,omitempty"`
 	Files    []runs.File     `json:"files,omitempty"`
 	Training *ShownTraining  `json:"training,omitempty"`
+	// Verified is what comparing a package, or the packages of a training, with the
+	// adapter found, newest first.
+	Verified []ShownVerification `json:"verified,omitempty"`
+}
+
+// ShownVerification is a comparison of a package with its adapter.
+type ShownVerification struct {
+	ID      string        `json:"id"`
+	Created time.Time     `json:"created"`
+	Report  parity.Report `json:"report"`
 }
 
 // ShownTraining is what only a training has.
@@ -63,6 +74,9 @@ func Show(e runs.Entry) (*Shown, error) {
 		return s, nil
 	}
 	s.Tool, s.Inputs, s.Result, s.Files = e.Manifest.Tool, e.Manifest.Inputs, e.Manifest.Result, e.Manifest.Files
+	for _, v := range store.verifications(e.Manifest.Key) {
+		s.Verified = append(s.Verified, ShownVerification{v.ID, v.Manifest.Created, v.Report})
+	}
 	if e.Kind != "train" || s.Run.State == runs.Broken {
 		return s, nil
 	}
@@ -118,6 +132,12 @@ func (s *Shown) Text(w io.Writer) error {
 		s.Training.text(p)
 	} else if what := s.Run.what(); what != "" && s.Run.Reason == "" {
 		p.field("result", "%s", what)
+	}
+	for _, v := range s.Verified {
+		for i, f := range files(v.Report) {
+			name := map[bool]string{true: "verified"}[i == 0]
+			p.field(name, "%s: %s", v.ID, f)
+		}
 	}
 	if len(s.Files) > 0 {
 		p.line("\nfiles")
