@@ -225,6 +225,8 @@ func TestRealRun(t *testing.T) {
 		t.Errorf("the model card has no scores:\n%s", out)
 	}
 	whole.typed(t)
+	whole.verified(t)
+	whole.served(t)
 	whole.workerAnswers(t)
 	if lost, _ := whole.run("eval", "recipe.yaml", "--retention"); !strings.Contains(lost, "general code: perplexity ") {
 		t.Errorf("what was forgotten:\n%s", lost)
