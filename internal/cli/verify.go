@@ -135,9 +135,9 @@ func writeVerified(w io.Writer, r *parity.Report, s step) error {
 	fmt.Fprintf(&b, "package %s, %s: %d prompts, at most %d tokens an answer\n", r.Package, r.Suite, r.Prompts(), r.MaxTokens)
 	fmt.Fprintf(&b, "reference: base model and adapter in the training worker, %s, compile@1 %s\n\n", r.Precision, report.Percent(r.Compile))
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "file\tprompts equal\tequal prefix\tidentical\tstops\tcompile@1\tdifference, points\tp")
+	fmt.Fprintln(table, "file\tprompts equal\tequal prefix\tidentical\tstop (adapter)\tcompile@1\tdifference, points\tp")
 	for _, f := range r.Files {
-		fmt.Fprintf(table, "%s\t%d / %d\t%.1f %% (%d / %d)\t%d\t%d / %d\t%s\t%s\t%s\n", f.Name, f.PromptsEqual, f.Cases, 100*f.Prefix, f.Equal, f.Tokens, f.Identical,
+		fmt.Fprintf(table, "%s\t%d / %d\t%.1f %% (%d / %d)\t%d\t%d (%d)\t%s\t%s\t%s\n", f.Name, f.PromptsEqual, f.Cases, 100*f.Prefix, f.Equal, f.Tokens, f.Identical,
 			f.Stopped, f.ReferenceStopped, report.Percent(f.Compile), report.Points(f.Paired), report.PValue(f.Paired.P))
 	}
 	if err := table.Flush(); err != nil {
