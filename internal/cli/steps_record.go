@@ -135,6 +135,11 @@ func cardOf(r *record.Run, gguf bool) (*card.Card, error) {
 	if gguf {
 		c.GGUF = ggufName(plan.Package.Quantize[0])
 	}
+	if len(r.Verifications) > 0 {
+		for _, f := range r.Verifications[0].Report.Files {
+			c.Verified = append(c.Verified, f.String())
+		}
+	}
 	for _, v := range r.Evaluations {
 		e := scored(v)
 		for _, other := range r.Beside(v) {
