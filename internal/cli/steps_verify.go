@@ -176,7 +176,7 @@ func (v *verification) find(ctx context.Context, packed, trained step) (*parity.
 	}
 	defer j.Close()
 	v.journal = j
-	if err := v.askAdapter(ctx, v.lastAdapter(trained)); err != nil {
+	if err := v.askAdapter(ctx, trained); err != nil {
 		return nil, fmt.Errorf("verify, the adapter's answers: %w", err)
 	}
 	// Its memory is better used by the server.
@@ -230,7 +230,7 @@ func (v *verification) keep(t traced) error {
 const adapterBatch = 5
 
 // askAdapter has the worker answer with the base model and its adapter.
-func (v *verification) askAdapter(ctx context.Context, adapter string) error {
+func (v *verification) askAdapter(ctx context.Context, trained step) error {
 	todo := v.todo(adapterStack)
 	if len(todo) == 0 {
 		return nil
@@ -241,11 +241,14 @@ func (v *verification) askAdapter(ctx context.Context, adapter string) error {
 	if err != nil {
 		return err
 	}
+	if err := sameBase(trained, b); err != nil {
+		return err
+	}
 	w, err := v.startWorker(ctx)
 	if err != nil {
 		return err
 	}
-	path := abs(adapter)
+	path := abs(v.lastAdapter(trained))
 	job := trainer.Generate{
 		Protocol: trainer.Protocol, Kind: "generate", BaseModel: absModel(b.model), Adapter: &path, MaxTokens: v.options.MaxTokens, Seed: v.options.Seed,
 		Stop: chat.Stop(), Precision: v.flags.precision, Device: "auto",
@@ -258,6 +261,18 @@ func (v *verification) askAdapter(ctx context.Context, adapter string) error {
 		task.Update(float64(start+len(batch)), float64(len(todo)), fmt.Sprintf("%d of %d answers", start+len(batch), len(todo)))
 	}
 	task.End("%d answers", len(todo))
+	return nil
+}
+
+// sameBase reports a base model that is not the one of the training.
+func sameBase(trained step, b *base) error {
+	var in struct{ Base string }
+	if err := json.Unmarshal(trained.manifest.Inputs, &in); err != nil {
+		return fmt.Errorf("%s: inputs of manifest.json: %w", trained.dir.Path, err)
+	}
+	if in.Base != b.identity {
+		return fault.Newf("put the base model back that it was trained on", "%s was trained on another base model than the one in %s", trained.dir.Path, b.model)
+	}
 	return nil
 }
 

@@ -2,8 +2,11 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +17,7 @@ import (
 	"bbjtune/internal/parity"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
+	"bbjtune/internal/record"
 	"bbjtune/internal/report"
 )
 
@@ -29,7 +33,7 @@ type verifyFlags struct {
 func (a *app) packVerifyCommand() *cobra.Command {
 	var f verifyFlags
 	c := &cobra.Command{
-		Use:   "verify RECIPE",
+		Use:   "verify RECIPE|PACKAGE",
 		Short: "prove that the packaged model is still the one that was trained",
 		Long: `Verify puts the same prompts of the recipe's suite to the base model with its
 adapter, in the training worker, and to every file of the package, through the
@@ -47,9 +51,10 @@ adapter ends, or fewer than --min-stopped end at all; compile@1 is lower by more
 than --max-drop. On 20 prompts one program is 5 points; with more prompts chance
 can be told from damage.
 
-What is missing before that is made first. Interrupted and started again, it goes
+PACKAGE is a folder below runs/pack, whose training must be there. With a recipe,
+what is missing before that is made first. Interrupted and started again, it goes
 on where it was; what was found lies below runs/verify.`,
-		Args: args(1, 1, "one recipe"),
+		Args: args(1, 1, "one recipe or package"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			if err := f.check(); err != nil {
 				return err
@@ -82,7 +87,7 @@ func (f verifyFlags) check() error {
 }
 
 func (a *app) verify(ctx context.Context, path string, f verifyFlags) error {
-	p, err := a.pipeline(path)
+	p, err := a.verifyPipeline(path)
 	if err != nil {
 		return err
 	}
@@ -113,6 +118,43 @@ func (a *app) verify(ctx context.Context, path string, f verifyFlags) error {
 		list = append(list, gateResult{g.Gate, g.File, g.Passed, g.Detail})
 	}
 	return a.enforce(list)
+}
+
+// verifyPipeline is that of a recipe, or of what a package was made by. Of the
+// latter nothing is made anew, whatever has become of its sources.
+func (a *app) verifyPipeline(name string) (*pipeline, error) {
+	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+		return a.pipeline(name)
+	}
+	packed, err := finished(name, "pack")
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		Trained string
+		Package recipe.Package
+	}
+	if err := json.Unmarshal(packed.manifest.Inputs, &in); err != nil {
+		return nil, fmt.Errorf("%s: inputs of manifest.json: %w", name, err)
+	}
+	s, err := record.Open(filepath.Dir(filepath.Dir(filepath.Clean(name))))
+	if err != nil {
+		return nil, err
+	}
+	e, ok := s.ByKey("train", in.Trained)
+	if !ok {
+		return nil, fault.Newf("copy the training's folder back, or name the recipe: what is missing is made then", "%s is no package of a training in %s", name, s.Root)
+	}
+	trained, err := finished(e.Path, "train")
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.pipeline(trained.path("recipe.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	p.recipe.Package, p.packed, p.trained = in.Package, &packed, &trained
+	return p, nil
 }
 
 // formsOf are the files of the package that are wanted, as the recipe has them.
