@@ -46,10 +46,10 @@ local llama.cpp server; both always take the likeliest token. It compares
   compile@1, with McNemar's exact test on the same prompts
 
 and exits with status 1 where the package does not hold: a prompt differs; a file
-in 16 bit has an equal prefix below --min-prefix; an answer goes on that the
-adapter ends, or fewer than --min-stopped end at all; compile@1 is lower by more
-than --max-drop. On 20 prompts one program is 5 points; with more prompts chance
-can be told from damage.
+in 16 bit has an equal prefix below --min-prefix, or an answer that goes on where
+the adapter's ends; fewer than --min-stopped of the answers end at all; compile@1
+is lower by more than --max-drop. On 20 prompts one program is 5 points; with more
+prompts chance can be told from damage.
 
 PACKAGE is a folder below runs/pack, whose training must be there. With a recipe,
 what is missing before that is made first. Interrupted and started again, it goes

@@ -110,9 +110,11 @@ func TestJudge(t *testing.T) {
 		{"Modelfile", "q8_0", func(f *parity.File) { f.Modelfile = 0 }, "0 of 10 prompts"},
 		{"prefix", "f16", func(f *parity.File) { f.Prefix = 0.949 }, "94.9 % of 100 tokens; 1 of 1 answers that part do so at a near tie"},
 		{"prefix of a quantized file", "q4_k_m", func(f *parity.File) { f.Prefix = 0.2 }, ""},
-		{"lost", "q8_0", func(f *parity.File) { f.Lost, f.Stopped = 1, 9 }, "1 answers go on that the adapter ends"},
+		{"lost", "f16", func(f *parity.File) { f.Lost, f.Stopped = 1, 9 }, "9 of 10"},
+		{"another answer that goes on", "q8_0", func(f *parity.File) { f.Lost, f.Stopped = 1, 9 }, ""},
+		{"lost by fewer bits", "q8_0", func(f *parity.File) { f.Lost, f.Stopped = 2, 8 }, "8 of 10, the adapter's 10; 2 that the adapter ends go on"},
 		{"never stops", "q8_0", func(f *parity.File) { f.Stopped, f.ReferenceStopped = 0, 0 }, "0 of 10, the adapter's 0"},
-		{"one program", "q8_0", func(f *parity.File) { f.Paired = stats.NewPaired(0, 1, 10) }, "-10.0 points on 10 programs, p = 1.000: that may be chance, more prompts would tell"},
+		{"one program", "q8_0", func(f *parity.File) { f.Paired = stats.NewPaired(0, 1, 10) }, "-10.0 points on 10 programs, p = 1.000: that may be chance; more prompts would tell (--prompts 0 puts all)"},
 		{"many programs", "q8_0", func(f *parity.File) { f.Paired = stats.NewPaired(0, 8, 10) }, "-80.0 points on 10 programs, p = 0.008"},
 		{"as many won as lost", "q8_0", func(f *parity.File) { f.Paired = stats.NewPaired(3, 3, 10) }, ""},
 		{"just within", "q8_0", func(f *parity.File) { f.Paired = stats.NewPaired(0, 1, 50) }, ""},
@@ -124,7 +126,7 @@ func TestJudge(t *testing.T) {
 				failed = append(failed, g.Detail)
 			}
 		}
-		if got := strings.Join(failed, " | "); got != c.failed || len(gates) < 5 {
+		if got := strings.Join(failed, " | "); got != c.failed || len(gates) < 4 {
 			t.Errorf("%s: %d gates, failed %q, want %q", c.name, len(gates), got, c.failed)
 		}
 	}
