@@ -4,6 +4,7 @@
 # make bench  benchmarks
 # make simulate   how often the intervals hold the truth, in all sizes (minutes)
 # make fuzz   every fuzz target, FUZZTIME each (60s)
+# make test-ollama   a package in an Ollama that is built for it (minutes; needs a C++ compiler)
 # make lint   what a reviewer would say first
 # make diagrams   the pictures of the diagrams in docs/fine-tuning (needs Chromium and node)
 
@@ -14,7 +15,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-kill test-cross test-worker bench simulate fuzz lint diagrams
+.PHONY: build demo test test-go test-kill test-cross test-worker test-ollama bench simulate fuzz lint diagrams
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -49,6 +50,19 @@ test-cross:
 test-worker: build
 	tools="$$(dirname "$$($(BIN) env --tools)")" && cd worker && "$$tools/ruff" check . ../bench ../internal/tokenizer && "$$tools/ruff" format --check . ../bench ../internal/tokenizer && "$$tools/mypy" *.py ../bench/*.py
 	python="$$($(BIN) env)" && cd worker && PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/bin/bytecode "$$python" -m unittest
+
+# Ollama of the version in go.mod. Its module lacks headers of other projects, which
+# a Python package carries along. What is built stays in OLLAMA_BUILD.
+OLLAMA_BUILD ?= $(HOME)/.cache/bbjtune/ollama
+HEADERS := llama_cpp_python-0.3.16
+
+test-ollama: build
+	mkdir -p $(OLLAMA_BUILD)
+	test -d $(OLLAMA_BUILD)/$(HEADERS) || { cd $(OLLAMA_BUILD) && python3 -m pip download --no-deps --no-binary :all: llama-cpp-python==0.3.16 && tar xzf $(HEADERS).tar.gz; }
+	test -x $(OLLAMA_BUILD)/ollama || { \
+	  rm -rf $(OLLAMA_BUILD)/src && cp -r "$$($(GO) list -m -f '{{.Dir}}' github.com/ollama/ollama)" $(OLLAMA_BUILD)/src && chmod -R u+w $(OLLAMA_BUILD)/src && \
+	  cd $(OLLAMA_BUILD)/src && CGO_ENABLED=1 CGO_CPPFLAGS="-I$(OLLAMA_BUILD)/$(HEADERS)/vendor/llama.cpp/vendor" $(GO) build -trimpath -o $(OLLAMA_BUILD)/ollama .; }
+	BBJTUNE_REQUIRE=1 BBJTUNE_OLLAMA=$(OLLAMA_BUILD)/ollama $(GO) test -count 1 -timeout 30m -run TestRealOllama -v ./internal/cli
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./bbj/... ./internal/eval

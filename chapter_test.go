@@ -33,16 +33,18 @@ var chapterPages = []string{
 // A page says by remarks what a fence is: <!-- file: NAME --> makes it a file of
 // the folder in which the commands of the page run, <!-- for real --> commands
 // that internal/cli runs with a model, <!-- long-running --> commands that are
-// not run at all, whose flags are held against the program.
+// not run at all, whose flags are held against the program, <!-- request: PATH -->
+// what internal/cli sends to a served model.
 type fence struct {
 	lang, text string
 	file       string
+	request    string
 	remark     string
 	line       int // of the opening marks, from 0
 	length     int // lines of text
 }
 
-var remark = regexp.MustCompile(`^<!-- (?:(file): (\S+)|(for real|long-running)) -->$`)
+var remark = regexp.MustCompile(`^<!-- (?:(file|request): (\S+)|(for real|long-running)) -->$`)
 
 // fences finds the fenced code of a page. Longer marks hold shorter ones.
 func fences(text string) []fence {
@@ -58,6 +60,9 @@ func fences(text string) []fence {
 		f := fence{lang: lines[i][len(marks):], line: i}
 		if m := remark.FindStringSubmatch(before); m != nil {
 			f.file, f.remark = m[2], m[3]
+			if m[1] == "request" {
+				f.file, f.request = "", m[2]
+			}
 		}
 		if f.length = slices.Index(lines[i+1:], marks); f.length < 0 {
 			panic(fmt.Sprintf("line %d: a fence without an end", i+1))

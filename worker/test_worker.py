@@ -1525,6 +1525,20 @@ class GenerateTest(unittest.TestCase):
         ends = [place for place, token in enumerate(found) if token == tokenizer.eos_token_id]
         self.assertEqual(answer["text"], tokenizer.decode(found[: ends[0] if ends else 12], skip_special_tokens=True))
 
+    def test_tokens_and_their_margins_are_told(self) -> None:
+        model, tokenizer, _ = generate.load(check_job(self.perplexity("x")), lambda *_, **__: None)
+        prompts = [{"prompt": "print total"}, {"prompt": "open a file and print what is in it"}]
+        for prompt, answer in zip(prompts, self.answers(prompts), strict=True):
+            ids = tokenizer(prompt["prompt"], add_special_tokens=False)["input_ids"]
+            self.assertEqual(answer["prompt_ids"], ids)
+            self.assertEqual((len(answer["ids"]), len(answer["margins"])), (answer["tokens"], answer["tokens"]))
+            with torch.inference_mode():
+                logits = model(input_ids=torch.tensor([ids + answer["ids"]])).logits[0, len(ids) - 1 : -1]
+            first, second = logits.topk(2).values.unbind(-1)
+            self.assertEqual(answer["ids"], logits.argmax(-1).tolist())
+            for told, found in zip(answer["margins"], (first - second).tolist(), strict=True):
+                self.assertAlmostEqual(told, found, places=3)
+
     def test_stop_texts_end_an_answer(self) -> None:
         whole = self.answers([{"prompt": "print total"}])[0]["text"]
         stop = whole[len(whole) // 2 : len(whole) // 2 + 2]

@@ -32,6 +32,9 @@ type Card struct {
 	Tool     string
 	// Evaluations are those of the model, newest first.
 	Evaluations []Evaluation
+	// Verified says of each file of the package what comparing it with the adapter
+	// found.
+	Verified []string
 	// GGUF names the file that is served; without one the card is the adapter's.
 	GGUF string
 	// Graft says what the trained difference was added to, nil for the base model
@@ -121,6 +124,7 @@ func (c *Card) Write(w io.Writer) error {
 	c.data(&b)
 	c.how(&b)
 	c.scores(&b)
+	c.verified(&b)
 	c.use(&b)
 	b.WriteString(limits)
 	_, err = io.WriteString(w, b.String())
@@ -300,6 +304,16 @@ func (c *Card) scores(b *strings.Builder) {
 		for _, m := range slices.Concat(e.Beside, []Evaluation{e}) {
 			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", text(m.Label), report.Percent(m.Metrics.Compile), report.Percent(m.Metrics.Task), report.Percent(m.Metrics.Facts), m.Date.UTC().Format(time.DateOnly))
 		}
+	}
+}
+
+func (c *Card) verified(b *strings.Builder) {
+	if len(c.Verified) == 0 {
+		return
+	}
+	b.WriteString("\n## The package against the adapter\n\nThe same prompts were put to the base model with the adapter and to each file, always taking the likeliest token (`bbjtune pack verify`):\n\n")
+	for _, line := range c.Verified {
+		b.WriteString("- " + text(line) + "\n")
 	}
 }
 

@@ -88,6 +88,18 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// What was found of the package is told, as text.
+func TestVerified(t *testing.T) {
+	c := sample(t, "Qwen/Qwen2.5-Coder-14B")
+	if strings.Contains(written(t, c), "against the adapter") {
+		t.Error("nothing was verified")
+	}
+	c.Verified = []string{"model-f16.gguf 20 / 20 prompts", "model<b>"}
+	if text := written(t, c); !strings.Contains(text, "## The package against the adapter\n") || !strings.Contains(text, "\n- model-f16.gguf 20 / 20 prompts\n- model&lt;b>\n") {
+		t.Errorf("%s", text)
+	}
+}
+
 // No name of a file or a folder of the data, or of this machine, is in a card.
 func TestNothingPrivate(t *testing.T) {
 	for _, base := range []string{"Qwen/Qwen2.5-Coder-14B", "/home/me/base", "models/x.gguf", "../up", "C:/models/base"} {

@@ -204,6 +204,8 @@ Status 1 then says that training would not start.`,
 
 func (a *app) packCommand() *cobra.Command {
 	var onto string
+	var install bool
+	f := installFlags{}
 	c := &cobra.Command{
 		Use:   "pack RECIPE",
 		Short: "merge the trained adapter with its base and convert the model to GGUF",
@@ -213,9 +215,20 @@ Modelfile and a model card. It prints the folder.
 Where the recipe has graft.onto, or with --graft-onto, it makes a second one and
 prints that folder as well: what was trained on the base model, added to the
 Instruct model of the same family (Shadow-FT, arXiv 2505.12716). Two models
-whose architecture, tensors or tokens differ are refused before the training.`,
+whose architecture, tensors or tokens differ are refused before the training.
+
+With --install the model is then created in a running Ollama, over its API: the
+file is sent unless Ollama has it, and template, system prompt, parameters and
+digests are compared with what was sent. A model of that name is replaced. What
+is packed already may also be named by its folder below runs/pack.`,
 		Args: args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
+			if install {
+				return a.packAndInstall(cmd.Context(), list[0], f)
+			}
+			if f.url != "" || f.name != "" {
+				return fault.New("--ollama and --name go with --install", "add --install, or leave them out")
+			}
 			p, err := a.pipeline(list[0])
 			if err != nil {
 				return err
@@ -230,6 +243,13 @@ whose architecture, tensors or tokens differ are refused before the training.`,
 			if err != nil {
 				return err
 			}
+			if f.format == "json" {
+				said := map[string]any{"version": 1, "package": packed.dir.Path}
+				if grafted != nil {
+					said["graft"] = grafted.dir.Path
+				}
+				return writeJSON(a.Out, said)
+			}
 			fmt.Fprintln(a.Out, packed.dir.Path)
 			if grafted != nil {
 				fmt.Fprintln(a.Out, grafted.dir.Path)
@@ -238,6 +258,11 @@ whose architecture, tensors or tokens differ are refused before the training.`,
 		},
 	}
 	c.Flags().StringVar(&onto, "graft-onto", "", "the Instruct model of the base model's family, named like base.model; it stands for graft.onto of the recipe")
+	c.Flags().BoolVar(&install, "install", false, "create the model in a running Ollama")
+	c.Flags().StringVar(&f.url, "ollama", "", "with --install: where Ollama runs (default: OLLAMA_HOST, else http://127.0.0.1:11434)")
+	c.Flags().StringVar(&f.name, "name", "", "with --install: the model's name there (default: package.name of the recipe)")
+	outputFormat(c, &f.format, "text", "json")
+	c.AddCommand(a.packVerifyCommand())
 	return c
 }
 

@@ -247,6 +247,8 @@ func TestRealRun(t *testing.T) {
 		}
 	}
 	whole.typed(t)
+	whole.verified(t)
+	whole.served(t)
 	whole.workerAnswers(t)
 	if lost, _ := whole.run("eval", "recipe.yaml", "--retention"); !strings.Contains(lost, "general code: perplexity ") {
 		t.Errorf("what was forgotten:\n%s", lost)

@@ -49,7 +49,7 @@ of its stages and compile@1 of its newest evaluation.`,
 			return list.Text(a.Out)
 		},
 	}
-	c.Flags().StringVar(&kind, "kind", "", "only train, data, eval, pack, answers, report or corpus")
+	c.Flags().StringVar(&kind, "kind", "", "only train, data, eval, pack, verify, answers, report or corpus")
 	outputFormat(c, &format, "text", "json")
 	return c
 }

@@ -20,6 +20,7 @@ import (
 	"bbjtune/bbj/cpl/cpltest"
 	"bbjtune/internal/cli"
 	"bbjtune/internal/llm/llmtest"
+	"bbjtune/internal/ollama/ollamatest"
 )
 
 var update = flag.Bool("update", false, "write what the scripts compare with anew")
@@ -100,6 +101,10 @@ func TestScripts(t *testing.T) {
 		}
 		return program(q, n)
 	})
+	ollama := httptest.NewServer(ollamatest.New())
+	t.Cleanup(ollama.Close)
+	another := httptest.NewServer(ollamatest.New())
+	t.Cleanup(another.Close)
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +118,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("ENDPOINT", server.URL+"/v1")
 			e.Setenv("ANTHROPIC", anthropic)
 			e.Setenv("FLAKY", flaky)
+			e.Setenv("OLLAMA", ollama.URL)
+			e.Setenv("OTHER_OLLAMA", another.URL)
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command

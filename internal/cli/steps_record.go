@@ -154,6 +154,11 @@ func cardOf(r *record.Run, pack *runs.Entry) (*card.Card, error) {
 			c.Graft, grafted = &card.Graft{Onto: g.Onto, Identity: g.Identity}, g.Onto
 		}
 	}
+	if len(r.Verifications) > 0 {
+		for _, f := range r.Verifications[0].Report.Files {
+			c.Verified = append(c.Verified, f.String())
+		}
+	}
 	for _, v := range r.Evaluations {
 		if v.Grafted != grafted {
 			continue

@@ -9,79 +9,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/modelserver"
+	"bbjtune/internal/ollama/ollamatest"
 )
 
-// fakeOllama answers as the real one does (its server/routes.go and
-// server/create.go).
-type fakeOllama struct {
-	mu     sync.Mutex
-	calls  []string
-	blobs  map[string]string
-	models map[string]map[string]any // name -> create request
-	spoil  map[string]string         // path -> answer instead of the right one
-}
-
-func (f *fakeOllama) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calls = append(f.calls, r.Method+" "+strings.SplitN(r.URL.Path, "/sha256:", 2)[0])
-	if answer, ok := f.spoil[r.URL.Path]; ok {
-		fmt.Fprint(w, answer)
-		return
-	}
-	switch digest := strings.TrimPrefix(r.URL.Path, "/api/blobs/"); {
-	case r.URL.Path == "/api/version":
-		fmt.Fprint(w, `{"version":"0.17.4"}`)
-	case r.URL.Path == "/api/show":
-		f.show(w, r)
-	case r.Method == http.MethodHead && f.blobs[digest] == "":
-		w.WriteHeader(http.StatusNotFound)
-	case r.Method == http.MethodHead:
-	case digest != r.URL.Path:
-		text, _ := io.ReadAll(r.Body)
-		f.blobs[digest] = string(text)
-		w.WriteHeader(http.StatusCreated)
-	case r.URL.Path == "/api/create":
-		f.create(w, r)
-	case r.URL.Path == "/api/generate":
-		fmt.Fprint(w, `{"done":true,"done_reason":"load"}`)
-	default:
-		http.NotFound(w, r)
-	}
-}
-
-func (f *fakeOllama) show(w http.ResponseWriter, r *http.Request) {
-	var req struct{ Model string }
-	json.NewDecoder(r.Body).Decode(&req)
-	if f.models[req.Model] == nil {
-		w.WriteHeader(http.StatusNotFound)
-		fmt.Fprintf(w, `{"error":"model '%s' not found"}`, req.Model)
-		return
-	}
-	fmt.Fprint(w, `{"license":"","details":{}}`)
-}
-
-func (f *fakeOllama) create(w http.ResponseWriter, r *http.Request) {
-	var req map[string]any
-	json.NewDecoder(r.Body).Decode(&req)
-	for _, digest := range req["files"].(map[string]any) {
-		if f.blobs[digest.(string)] == "" {
-			fmt.Fprint(w, `{"error":"blob not found"}`)
-			return
-		}
-	}
-	f.models[req["model"].(string)] = req
-	fmt.Fprint(w, `{"status":"parsing GGUF"}`+"\n"+`{"status":"success"}`+"\n")
-}
-
-func startOllama(t *testing.T, spoil map[string]string) (*fakeOllama, modelserver.Options, *log) {
-	f := &fakeOllama{blobs: map[string]string{}, models: map[string]map[string]any{}, spoil: spoil}
+func startOllama(t *testing.T, spoil map[string]string) (*ollamatest.Fake, modelserver.Options, *log) {
+	f := ollamatest.New()
+	f.Spoil = spoil
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	var out log
@@ -101,8 +39,8 @@ func TestOllama(t *testing.T) {
 		t.Errorf("%q at %q", s.Model(), s.URL())
 	}
 	sum := sha256.Sum256([]byte("GGUF"))
-	got, _ := json.Marshal(f.models[s.Model()])
-	want := fmt.Sprintf(`{"files":{"bbj-coder.gguf":"sha256:%s"},"model":"%s","parameters":{"num_ctx":4096,"stop":["\u003c|im_end|\u003e"]},"template":"{{ .Prompt }}"}`,
+	got, _ := json.Marshal(f.Models[s.Model()])
+	want := fmt.Sprintf(`{"files":{"bbj-coder.gguf":"sha256:%s"},"model":"%s","name":"","parameters":{"num_ctx":4096,"stop":["\u003c|im_end|\u003e"]},"template":"{{ .Prompt }}"}`,
 		hex.EncodeToString(sum[:]), s.Model())
 	if string(got) != want {
 		t.Errorf("created %s\nwant    %s", got, want)
@@ -118,23 +56,23 @@ func TestOllama(t *testing.T) {
 	s.Close()
 	<-s.Done()
 
-	f.calls = nil
+	f.Calls = nil
 	again, err := modelserver.Start(t.Context(), o)
 	if err != nil || again.Model() != s.Model() {
 		t.Fatalf("%v, %v", again, err)
 	}
-	if got := strings.Join(f.calls, ", "); got != "GET /api/version, POST /api/show, POST /api/generate" {
+	if got := strings.Join(f.Calls, ", "); got != "GET /api/version, POST /api/show, POST /api/generate" {
 		t.Errorf("the second time: %s", got)
 	}
 
 	o.Template = "another"
-	f.calls = nil
+	f.Calls = nil
 	other, err := modelserver.Start(t.Context(), o)
 	if err != nil || other.Model() == s.Model() {
 		t.Errorf("another template, the same model: %v", err)
 	}
-	if strings.Contains(strings.Join(f.calls, ", "), "POST /api/blobs") {
-		t.Errorf("the file was sent twice: %v", f.calls)
+	if strings.Contains(strings.Join(f.Calls, ", "), "POST /api/blobs") {
+		t.Errorf("the file was sent twice: %v", f.Calls)
 	}
 }
 
@@ -157,7 +95,7 @@ func TestOllamaIsNotRunning(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	_, o, _ := startOllama(t, nil)
 	o.OllamaHost = server.URL
-	if _, err := modelserver.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "HTTP status 404") {
+	if _, err := modelserver.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("err = %v", err)
 	}
 	server.Close()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"bbjtune/internal/parity"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
@@ -41,6 +42,8 @@ type Line struct {
 	Grafted string `json:"grafted_onto,omitempty"`
 	// Rows are those of a data folder to train on and for validation.
 	Rows *[2]int `json:"rows,omitempty"`
+	// Verified are the files of a package that was verified.
+	Verified []string `json:"verified,omitempty"`
 }
 
 // List lists the runs of a kind, newest first; "" is every kind.
@@ -86,6 +89,13 @@ func (s *Store) line(e runs.Entry) Line {
 		if g := Grafted(e); g != nil {
 			l.Grafted = g.Onto
 		}
+	case "verify":
+		r, ok := verified(e)
+		if !ok {
+			l.State, l.Reason = runs.Broken, "its result cannot be read"
+			return l
+		}
+		l.Verified = files(r)
 	case "data":
 		var c struct {
 			Stage1, Stage2 struct{ Train, Valid int }
@@ -95,6 +105,15 @@ func (s *Store) line(e runs.Entry) Line {
 		}
 	}
 	return l
+}
+
+// files says of each file of a package what verifying it found.
+func files(r parity.Report) []string {
+	var list []string
+	for _, f := range r.Files {
+		list = append(list, f.String())
+	}
+	return list
 }
 
 // what says of a run what its kind has to say.
@@ -116,6 +135,7 @@ func (l Line) what() string {
 	if l.Rows != nil {
 		parts = append(parts, fmt.Sprintf("%d + %d rows", l.Rows[0], l.Rows[1]))
 	}
+	parts = append(parts, l.Verified...)
 	if l.Reason != "" {
 		parts = append(parts, l.Reason)
 	}

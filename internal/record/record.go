@@ -85,6 +85,8 @@ type Run struct {
 	Checkpoints []Checkpoint
 	// Evaluations are those of its model, newest first.
 	Evaluations []Evaluation
+	// Verifications are those of its packages, newest first.
+	Verifications []Verification
 	// Missing says what could not be read.
 	Missing []string
 
@@ -202,6 +204,7 @@ func (s *Store) load(e runs.Entry) (*Run, error) {
 	r.Environment = read[Environment](r, EnvironmentFile)
 	r.Checkpoints = checkpoints(e.Path)
 	r.Evaluations = s.evaluations(e.Manifest.Key)
+	r.Verifications = s.verifications(e.Manifest.Key)
 	return r, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bbjtune/internal/eval"
+	"bbjtune/internal/parity"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
@@ -29,6 +30,9 @@ type Shown struct {
 	Files    []runs.File     `json:"files,omitempty"`
 	Training *ShownTraining  `json:"training,omitempty"`
 	Graft    *ShownGraft     `json:"graft,omitempty"`
+	// Verified is what comparing a package, or the packages of a training, with the
+	// adapter found, newest first.
+	Verified []ShownVerification `json:"verified,omitempty"`
 }
 
 // ShownGraft is what only a package has that is a graft.
@@ -36,6 +40,13 @@ type ShownGraft struct {
 	*Graft
 	// Trained is the training that was grafted, "" where it is gone.
 	Trained string `json:"trained"`
+}
+
+// ShownVerification is a comparison of a package with its adapter.
+type ShownVerification struct {
+	ID      string        `json:"id"`
+	Created time.Time     `json:"created"`
+	Report  parity.Report `json:"report"`
 }
 
 // ShownTraining is what only a training has.
@@ -74,6 +85,9 @@ func Show(e runs.Entry) (*Shown, error) {
 	s.Tool, s.Inputs, s.Result, s.Files = e.Manifest.Tool, e.Manifest.Inputs, e.Manifest.Result, e.Manifest.Files
 	if g := Grafted(e); g != nil {
 		s.Graft = &ShownGraft{g, store.trainedOf(e)}
+	}
+	for _, v := range store.verifications(e.Manifest.Key) {
+		s.Verified = append(s.Verified, ShownVerification{v.ID, v.Manifest.Created, v.Report})
 	}
 	if e.Kind != "train" || s.Run.State == runs.Broken {
 		return s, nil
@@ -133,6 +147,12 @@ func (s *Shown) Text(w io.Writer) error {
 	}
 	if s.Graft != nil {
 		s.Graft.text(p)
+	}
+	for _, v := range s.Verified {
+		for i, f := range files(v.Report) {
+			name := map[bool]string{true: "verified"}[i == 0]
+			p.field(name, "%s: %s", v.ID, f)
+		}
 	}
 	if len(s.Files) > 0 {
 		p.line("\nfiles")

@@ -10,6 +10,7 @@ import (
 	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/nearest"
+	"bbjtune/internal/parity"
 	"bbjtune/internal/runs"
 )
 
@@ -219,4 +220,31 @@ func (r *Run) Beside(v Evaluation) []Evaluation {
 		return list
 	}
 	return nil
+}
+
+// Verification is a comparison of a package with the adapter that it was made of.
+type Verification struct {
+	runs.Entry
+	Report parity.Report
+}
+
+// verifications are those that name a package or a training by its key, the newest
+// first.
+func (s *Store) verifications(key string) []Verification {
+	var list []Verification
+	for _, e := range of(s.Entries, "verify") {
+		var in struct{ Pack, Trained string }
+		if e.State != runs.Complete || json.Unmarshal(e.Manifest.Inputs, &in) != nil || in.Pack != key && in.Trained != key {
+			continue
+		}
+		if r, ok := verified(e); ok {
+			list = append(list, Verification{e, r})
+		}
+	}
+	return list
+}
+
+// verified reads the result of a verification.
+func verified(e runs.Entry) (r parity.Report, ok bool) {
+	return r, json.Unmarshal(e.Manifest.Result, &r) == nil && r.Version == parity.Version
 }

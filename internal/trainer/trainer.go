@@ -64,13 +64,18 @@ type Event struct {
 	Answers []Sample `json:"answers"`
 
 	// answer and text
-	Index        int     `json:"index"`
-	Text         string  `json:"text"`
-	Stopped      bool    `json:"stopped"`
-	PromptTokens int     `json:"prompt_tokens"`
-	Error        string  `json:"error"`
-	Bytes        int     `json:"bytes"`
-	NLL          float64 `json:"nll"`
+	Index        int    `json:"index"`
+	Text         string `json:"text"`
+	Stopped      bool   `json:"stopped"`
+	PromptTokens int    `json:"prompt_tokens"`
+	Error        string `json:"error"`
+	// Tokens of a prompt and of its answer, and how far each of the latter was
+	// before the second likeliest; greedy answers alone have margins.
+	PromptIDs []int     `json:"prompt_ids"`
+	IDs       []int     `json:"ids"`
+	Margins   []float64 `json:"margins"`
+	Bytes     int       `json:"bytes"`
+	NLL       float64   `json:"nll"`
 
 	// checkpoint
 	Path string `json:"path"`

@@ -1,8 +1,8 @@
-package modelserver
+package ollama
 
 import "testing"
 
-func TestOllamaHost(t *testing.T) {
+func TestHost(t *testing.T) {
 	cases := map[string]string{
 		"":                           "http://127.0.0.1:11434",
 		"0.0.0.0":                    "http://127.0.0.1:11434",
@@ -17,7 +17,7 @@ func TestOllamaHost(t *testing.T) {
 		"http://10.0.0.1:11434":      "http://10.0.0.1:11434",
 	}
 	for in, want := range cases {
-		if got := ollamaHost(in); got != want {
+		if got := host(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
 		}
 	}
