@@ -118,6 +118,41 @@ type block struct {
 	lang, code string
 }
 
+// Part is a stretch of an answer: the inside of a code fence, or the prose
+// around it.
+type Part struct {
+	Code bool
+	// Lang is what the fence says of its language, in lower case.
+	Lang, Text string
+}
+
+// Parts cuts an answer into its parts, in their order, without reasoning and chat
+// tokens. An answer without a fence that looks like code is one part of code.
+func Parts(text string) []Part {
+	text = said(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"))
+	var list []Part
+	add := func(p Part) {
+		if p.Text = strings.Trim(p.Text, "\n"); strings.TrimSpace(p.Text) != "" {
+			list = append(list, p)
+		}
+	}
+	for {
+		line, start, end := fenceLine(text)
+		if line == nil {
+			add(Part{Code: len(list) == 0 && looksLikeCode(text), Text: text})
+			return list
+		}
+		add(Part{Text: text[:start] + line[1]})
+		code, after, _ := cutFence(strings.TrimPrefix(text[end:], "\n"), line[2])
+		add(Part{Code: true, Lang: strings.ToLower(line[3]), Text: outdent(code, line[1])})
+		text = after
+	}
+}
+
+// IsBBj reports whether a part is code that may be BBj: it says so, or it names
+// no language.
+func (p Part) IsBBj() bool { return p.Code && (p.Lang == "" || isBBj(p.Lang)) }
+
 func fences(text string) (blocks []block, prose string, closed bool) {
 	var around strings.Builder
 	for {
