@@ -50,7 +50,7 @@ var (
 // line of it looks like code. Reasoning and chat tokens are dropped first. Text
 // after a token that ends the answer is not part of it.
 func Extract(text string) Answer {
-	text = said(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"))
+	text = Said(text)
 	blocks, prose, closed := fences(text)
 	if len(blocks) == 0 {
 		if looksLikeCode(text) {
@@ -59,6 +59,12 @@ func Extract(text string) Answer {
 		return Answer{Prose: strings.TrimSpace(text), Text: text, Closed: true}
 	}
 	return Answer{Code: join(blocks), Prose: strings.TrimSpace(prose), Text: text, Fenced: true, Closed: closed}
+}
+
+// Said is the answer without reasoning and chat tokens, and without what follows
+// a token that ends it.
+func Said(text string) string {
+	return said(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"))
 }
 
 // said drops what is not meant for the reader. The expressions walk slowly over
@@ -129,7 +135,7 @@ type Part struct {
 // Parts cuts an answer into its parts, in their order, without reasoning and chat
 // tokens. An answer without a fence that looks like code is one part of code.
 func Parts(text string) []Part {
-	text = said(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"))
+	text = Said(text)
 	var list []Part
 	add := func(p Part) {
 		if p.Text = strings.Trim(p.Text, "\n"); strings.TrimSpace(p.Text) != "" {
