@@ -86,6 +86,7 @@ func TestMask(t *testing.T) {
 		{"a<|fim_middle|>b[INST]", "ab"},
 		{"a\u200bb\ufeff", "ab"},
 		{"a phi! and a gemini! of mine, llama$", "a phi! and a gemini! of mine, llama$"},
+		{"rem by tuned\nrem Author: Tuned\nx = y/by tuned", "rem by MODELNAME\nrem Author: MODELNAME\nx = y/by tuned"},
 		{"qwen! = 1", "MODELNAME! = 1"},
 		{"\n\n x\n\n", " x"},
 	} {
@@ -94,7 +95,7 @@ func TestMask(t *testing.T) {
 		}
 	}
 	got := fmt.Sprint(m.Counted())
-	if want := "[{a model's name 7 6} {chat tokens or reasoning 3 2} {invisible characters 2 1}]"; got != want {
+	if want := "[{a model's name 9 7} {chat tokens or reasoning 3 2} {invisible characters 2 1}]"; got != want {
 		t.Errorf("counted %s, want %s", got, want)
 	}
 }
