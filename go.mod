@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/anthropics/anthropic-sdk-go v1.84.0 // the official client of Anthropic's API; 19 MB of the program
+	github.com/chromedp/chromedp v0.23.0 // drives a real browser over the pages of a review, in tests alone
 	github.com/gofrs/flock v0.13.1 // one process a run folder, on every platform
 	github.com/ollama/ollama v0.17.4 // its converter of safetensors to GGUF (convert, fs/ggml) and its parser of Modelfiles in tests
 	github.com/openai/openai-go/v3 v3.96.0 // the official client of OpenAI-compatible endpoints: retries, errors, types
@@ -18,6 +19,7 @@ require (
 	golang.org/x/term v0.47.0 // is this a terminal, and how wide
 	golang.org/x/text v0.43.0 // Unicode normal form C for prompts
 	google.golang.org/protobuf v1.34.2 // its wire encoding alone, for the event files of TensorBoard
+	modernc.org/sqlite v1.62.0 // a review is one SQLite file; the driver without C
 )
 
 require (
@@ -29,7 +31,6 @@ require (
 	github.com/chewxy/hm v1.0.0 // indirect
 	github.com/chewxy/math32 v1.11.0 // indirect
 	github.com/chromedp/cdproto v0.159.0 // indirect
-	github.com/chromedp/chromedp v0.23.0 // indirect
 	github.com/coder/websocket v1.8.15 // indirect
 	github.com/d4l3k/go-bfloat16 v0.0.0-20211005043715-690c3bdd05f1 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
@@ -77,5 +78,4 @@ require (
 	modernc.org/libc v1.80.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-	modernc.org/sqlite v1.62.0 // indirect
 )

@@ -117,9 +117,11 @@ type Cast struct {
 	Vote
 }
 
+// FewPrompts is how many prompts a review should have.
+const FewPrompts = 20
+
 const (
 	fewUnits   = 10 // items that two reviewers judged, for an agreement worth the name
-	fewPrompts = 20 // prompts that a review should have
 	lowAlpha   = 0.4
 	priorGames = 0.5 // added to the wins of each pair, so that no strength is infinite
 )
@@ -187,8 +189,8 @@ func (r *Results) Table(d Dimension, generation string) Table {
 
 func (r *Results) warn() {
 	add := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
-	if r.Prompts < fewPrompts {
-		add("%d prompts are few; a review should have %d or more", r.Prompts, fewPrompts)
+	if r.Prompts < FewPrompts {
+		add("%d prompts are few; a review should have %d or more", r.Prompts, FewPrompts)
 	}
 	overall := r.Agreement[len(r.Agreement)-1]
 	switch {
@@ -242,5 +244,16 @@ func sortedKeys(m map[string]bool) []string {
 		list = append(list, k)
 	}
 	slices.Sort(list)
+	return list
+}
+
+// Generations are those of the tables, first "" for all.
+func (r *Results) Generations() []string {
+	var list []string
+	for _, t := range r.Tables {
+		if t.Dimension == Overall {
+			list = append(list, t.Generation)
+		}
+	}
 	return list
 }
