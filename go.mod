@@ -22,6 +22,8 @@ require (
 	modernc.org/sqlite v1.62.0 // a review is one SQLite file; the driver without C
 )
 
+require github.com/chromedp/cdproto v0.159.0
+
 require (
 	cloud.google.com/go/compute/metadata v0.5.0 // indirect
 	github.com/agnivade/levenshtein v1.1.1 // indirect
@@ -30,7 +32,6 @@ require (
 	github.com/buger/jsonparser v1.1.2 // indirect
 	github.com/chewxy/hm v1.0.0 // indirect
 	github.com/chewxy/math32 v1.11.0 // indirect
-	github.com/chromedp/cdproto v0.159.0 // indirect
 	github.com/coder/websocket v1.8.15 // indirect
 	github.com/d4l3k/go-bfloat16 v0.0.0-20211005043715-690c3bdd05f1 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
