@@ -58,6 +58,12 @@ function press(id) {
   if (button && !button.disabled) button.click();
 }
 
+// note leads into the note once the key is up, so that it is not written there.
+function note() {
+  const form = keyed.form();
+  if (form) document.addEventListener("keyup", () => form.querySelector("textarea").focus(), { once: true });
+}
+
 function help() {
   const dialog = document.getElementById("help");
   if (dialog && !dialog.open) dialog.showModal();
@@ -73,7 +79,7 @@ const actions = {
   ArrowLeft: () => keyed.previous() && keyed.previous().click(),
   ArrowRight: () => keyed.next() && keyed.next().click(),
   Enter: () => keyed.form() && keyed.form().requestSubmit(),
-  n: () => keyed.form() && keyed.form().querySelector("textarea").focus(),
+  n: note,
   d: toggleFindings,
   u: () => press("undo"),
   "?": help,
