@@ -162,10 +162,10 @@ func (a *app) printCreated(f reviewCreateFlags, r review.Review, models int, key
 		fmt.Fprintf(a.Out, "masked: %s, %d times in %d answers\n", m.Kind, m.Count, m.Answers)
 	}
 	for _, l := range r.Left {
-		fmt.Fprintf(a.Out, "left out: %d comparisons, since %s\n", l.Count, l.Why)
+		fmt.Fprintf(a.Out, "left out, since %s: %d of the comparisons\n", l.Why, l.Count)
 	}
 	if n := len(prompts); n < review.FewPrompts {
-		a.show.Say("warning: %d prompts are few; a review should have %d or more (--all takes those that are not marked, too)", n, review.FewPrompts)
+		a.show.Say("warning: prompts are few, %d; a review should have %d or more (--all takes those that are not marked, too)", n, review.FewPrompts)
 	}
 	fmt.Fprintf(a.Out, "open it: %s\n", a.command("review", "serve", f.out, "--reviewer", "NAME"))
 	return nil

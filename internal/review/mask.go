@@ -14,6 +14,8 @@ import (
 const (
 	MaxBytes = 64 << 10
 	MaxLines = 1500
+	// margin is searched beyond that, for what begins before the end.
+	margin = 4 << 10
 )
 
 // Placeholder stands for the name of a model. It is a name to BBj too, so that
@@ -106,6 +108,10 @@ func (m *Masker) masked(text string, seen map[string]int) Answer {
 	if strings.TrimSpace(said) != strings.TrimSpace(strings.TrimPrefix(whole, "\ufeff")) {
 		seen[maskedTokens]++
 	}
+	// What is not shown is not searched either: answers may have any size.
+	said = trimmed(said)
+	whole, said = said, cut(said, MaxBytes+margin)
+	a := Answer{Cut: len(whole) - len(said)}
 	said = replace(said, control, "", seen, maskedTokens)
 	said = strings.Map(func(r rune) rune {
 		if invisible(r) {
@@ -118,8 +124,8 @@ func (m *Masker) masked(text string, seen map[string]int) Answer {
 	said = replace(said, families, Placeholder, seen, maskedNames)
 	said = replace(said, m.selves, "${1}"+Placeholder, seen, maskedNames)
 	said = trimmed(said)
-	a := Answer{Text: cut(said, MaxBytes)}
-	a.Cut = len(said) - len(a.Text)
+	a.Text = cut(said, MaxBytes)
+	a.Cut += len(said) - len(a.Text)
 	return a
 }
 

@@ -190,14 +190,14 @@ func (r *Results) Table(d Dimension, generation string) Table {
 func (r *Results) warn() {
 	add := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
 	if r.Prompts < FewPrompts {
-		add("%d prompts are few; a review should have %d or more", r.Prompts, FewPrompts)
+		add("prompts are few, %d; a review should have %d or more", r.Prompts, FewPrompts)
 	}
 	overall := r.Agreement[len(r.Agreement)-1]
 	switch {
 	case overall.Units == 0:
 		add("no comparison was judged by two reviewers, so nothing is known of their agreement")
 	case overall.Units < fewUnits:
-		add("only %d comparisons were judged by two reviewers; their agreement rests on few", overall.Units)
+		add("comparisons that two reviewers judged are few, %d; little is known of their agreement", overall.Units)
 	case overall.Known && overall.Alpha < lowAlpha:
 		add("the reviewers agree little (alpha %.2f); talk about what each dimension means before relying on this", overall.Alpha)
 	}

@@ -268,7 +268,7 @@ func TestResultsOfTwo(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	warned := strings.Join(x.Warnings, "|")
-	for _, w := range []string{"3 prompts are few", "only 3 comparisons were judged by two reviewers", "idle judged 0 of 3"} {
+	for _, w := range []string{"prompts are few, 3", "comparisons that two reviewers judged are few, 3", "idle judged 0 of 3"} {
 		if !strings.Contains(warned, w) {
 			t.Errorf("%q is not warned of: %s", w, warned)
 		}

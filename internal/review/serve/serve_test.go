@@ -401,3 +401,22 @@ func TestPassword(t *testing.T) {
 	other := served(t, r, serve.Options{})
 	other.browser(t).post(t, "/login", url.Values{"password": {""}}, http.StatusUnauthorized)
 }
+
+// An answer of any size is shown in bounded time and space.
+func TestHugeAnswers(t *testing.T) {
+	lines := strings.Repeat("print \"<script>\" // \x00\u202e\n", 200000)
+	flat := strings.Repeat("x<", 3<<20)
+	questions := []review.Question{{Case: "a", Generation: "all", Prompt: "p"}}
+	r, _, err := review.Plan(questions, []review.Source{
+		{Model: review.Model{Name: "m1"}, Answers: map[string]review.Given{"a": {Text: "```bbj\n" + lines + "```"}}},
+		{Model: review.Model{Name: "m2"}, Answers: map[string]review.Given{"a": {Text: flat}}},
+	}, 1, rand.New(rand.NewPCG(1, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ID = "0123456789abcdef"
+	text := served(t, r, serve.Options{}).reviewer(t, "a").get(t, "/compare/1", http.StatusOK)
+	if len(text) > 2<<20 || strings.Count(text, "more bytes are not shown") != 2 || strings.Contains(text, "<script>\"") {
+		t.Errorf("%d bytes", len(text))
+	}
+}
