@@ -89,7 +89,7 @@ func (a *app) reviewServe(ctx context.Context, path string, f reviewServeFlags) 
 		a.show.Say("the pages ask for the password in %s", passwordEnv)
 	}
 	a.show.Say("serving until interrupted (Ctrl-C); when all are done: %s", a.command("review", "close", path))
-	return serve.Run(ctx, l, serve.Handler(s, serve.Options{Password: password, Now: a.Now, Log: logger}), logger)
+	return serve.Run(ctx, l, serve.Handler(s, serve.Options{Password: password, Secure: strings.HasPrefix(f.url, "https://"), Now: a.Now, Log: logger}), logger)
 }
 
 // linkBase is what links start with.

@@ -27,7 +27,9 @@ import (
 type Options struct {
 	// Password is asked for before anything is shown; "" asks for none.
 	Password string
-	Now      func() time.Time
+	// Secure says that browsers come by TLS, which then is what cookies travel by.
+	Secure bool
+	Now    func() time.Time
 	// Log hears of what fails on this side.
 	Log *log.Logger
 }
@@ -161,7 +163,7 @@ func (v *server) enter(w http.ResponseWriter, r *http.Request) {
 }
 
 func (v *server) setCookie(w http.ResponseWriter, what, value string, site http.SameSite) {
-	http.SetCookie(w, &http.Cookie{Name: v.cookie(what), Value: value, Path: "/", MaxAge: int(cookieAge.Seconds()), HttpOnly: true, SameSite: site})
+	http.SetCookie(w, &http.Cookie{Name: v.cookie(what), Value: value, Path: "/", MaxAge: int(cookieAge.Seconds()), HttpOnly: true, Secure: v.Secure, SameSite: site})
 }
 
 // overview shows how far a reviewer is.
