@@ -144,10 +144,15 @@ func TestKilledServerKeepsVotes(t *testing.T) {
 	for range kills {
 		child, address := startServer(t, path)
 		var wg sync.WaitGroup
+		first := make(chan bool, 1) // a vote was acknowledged
 		for who := range told {
-			wg.Go(func() { voteUntilGone(address, who, told[who], items) })
+			wg.Go(func() { voteUntilGone(address, who, told[who], items, first) })
 		}
-		time.Sleep(50*time.Millisecond + rand.N(250*time.Millisecond))
+		select {
+		case <-first:
+			time.Sleep(rand.N(200 * time.Millisecond))
+		case <-time.After(time.Minute):
+		}
 		child.Process.Kill()
 		child.Wait()
 		wg.Wait()
@@ -209,7 +214,7 @@ func startServer(t *testing.T, path string) (*exec.Cmd, string) {
 
 // voteUntilGone votes on what is open, and notes what the server acknowledges,
 // until it is gone.
-func voteUntilGone(address string, who int, told map[int]review.Choice, items int) {
+func voteUntilGone(address string, who int, told map[int]review.Choice, items int, first chan<- bool) {
 	client := &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	ask := func(method, path string, body io.Reader) (string, int) {
 		req, _ := http.NewRequest(method, "http://"+address+path, body)
@@ -245,5 +250,9 @@ func voteUntilGone(address string, who int, told map[int]review.Choice, items in
 			return
 		}
 		told[place] = c
+		select {
+		case first <- true:
+		default:
+		}
 	}
 }
