@@ -5,6 +5,8 @@
 # make simulate   how often the intervals hold the truth, in all sizes (minutes)
 # make fuzz   every fuzz target, FUZZTIME each (60s)
 # make test-ollama   a package in an Ollama that is built for it (minutes; needs a C++ compiler)
+# make review-load   a review with 50 reviewers at once: the time from a vote to its answer
+# make review-kill   the server of a review killed twenty times, every acknowledged vote looked for
 # make lint   what a reviewer would say first
 # make diagrams   the pictures of the diagrams in docs/fine-tuning (needs Chromium and node)
 
@@ -15,7 +17,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-kill test-cross test-worker test-ollama bench simulate fuzz lint diagrams
+.PHONY: build demo test test-go test-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint diagrams
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -69,6 +71,12 @@ bench:
 
 simulate:
 	BBJTUNE_SIMULATE=1 $(GO) test -count=1 -timeout 30m -run Coverage -v ./internal/stats
+
+review-load:
+	$(GO) test -run '^$$' -bench FiftyReviewers -benchtime 1x ./internal/review/serve
+
+review-kill:
+	BBJTUNE_KILLS=20 $(GO) test -count 1 -v -run KilledServer ./internal/review/serve
 
 fuzz:
 	for dir in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \

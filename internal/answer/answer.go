@@ -50,7 +50,7 @@ var (
 // line of it looks like code. Reasoning and chat tokens are dropped first. Text
 // after a token that ends the answer is not part of it.
 func Extract(text string) Answer {
-	text = said(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"))
+	text = Said(text)
 	blocks, prose, closed := fences(text)
 	if len(blocks) == 0 {
 		if looksLikeCode(text) {
@@ -59,6 +59,12 @@ func Extract(text string) Answer {
 		return Answer{Prose: strings.TrimSpace(text), Text: text, Closed: true}
 	}
 	return Answer{Code: join(blocks), Prose: strings.TrimSpace(prose), Text: text, Fenced: true, Closed: closed}
+}
+
+// Said is the answer without reasoning and chat tokens, and without what follows
+// a token that ends it.
+func Said(text string) string {
+	return said(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"))
 }
 
 // said drops what is not meant for the reader. The expressions walk slowly over
@@ -117,6 +123,41 @@ func fenced(text string, wanted func(lang string) bool) []string {
 type block struct {
 	lang, code string
 }
+
+// Part is a stretch of an answer: the inside of a code fence, or the prose
+// around it.
+type Part struct {
+	Code bool
+	// Lang is what the fence says of its language, in lower case.
+	Lang, Text string
+}
+
+// Parts cuts an answer into its parts, in their order, without reasoning and chat
+// tokens. An answer without a fence that looks like code is one part of code.
+func Parts(text string) []Part {
+	text = Said(text)
+	var list []Part
+	add := func(p Part) {
+		if p.Text = strings.Trim(p.Text, "\n"); strings.TrimSpace(p.Text) != "" {
+			list = append(list, p)
+		}
+	}
+	for {
+		line, start, end := fenceLine(text)
+		if line == nil {
+			add(Part{Code: len(list) == 0 && looksLikeCode(text), Text: text})
+			return list
+		}
+		add(Part{Text: text[:start] + line[1]})
+		code, after, _ := cutFence(strings.TrimPrefix(text[end:], "\n"), line[2])
+		add(Part{Code: true, Lang: strings.ToLower(line[3]), Text: outdent(code, line[1])})
+		text = after
+	}
+}
+
+// IsBBj reports whether a part is code that may be BBj: it says so, or it names
+// no language.
+func (p Part) IsBBj() bool { return p.Code && (p.Lang == "" || isBBj(p.Lang)) }
 
 func fences(text string) (blocks []block, prose string, closed bool) {
 	var around strings.Builder

@@ -19,6 +19,7 @@ import (
 func (a *app) reportCommand() *cobra.Command {
 	var title string
 	var allowed []string
+	var voted string
 	var g gates
 	c := &cobra.Command{
 		Use:   "report RUN…",
@@ -27,7 +28,8 @@ func (a *app) reportCommand() *cobra.Command {
 report.json: the standard table first, then what its figures are made of, the
 comparison of the last evaluation with the others, what a tuned model has
 forgotten as far as that was measured, and every case with every answer. All must
-be of one suite and one engine, and asked alike.
+be of one suite and one engine, and asked alike. With --review, what
+people preferred fills the column Qualitative and a section of its own.
 
 The gates are held against the last evaluation.`,
 		Args: args(1, -1, "one or more folders below runs/eval"),
@@ -46,13 +48,14 @@ The gates are held against the last evaluation.`,
 			if err != nil {
 				return err
 			}
-			if err := a.report(results, steps, reportOptions{title: title, name: "compare", allowed: allowed}); err != nil {
+			if err := a.report(results, steps, reportOptions{title: title, name: "compare", allowed: allowed, review: voted}); err != nil {
 				return err
 			}
 			return a.enforce(judged)
 		},
 	}
 	c.Flags().StringVar(&title, "title", "Evaluation", "title of the report")
+	c.Flags().StringVar(&voted, "review", "", "closed review of these models (bbjtune review)")
 	allowDifferent(c, &allowed)
 	g.flags(c, "the last evaluation")
 	return c
@@ -72,6 +75,8 @@ type reportOptions struct {
 	title, name, next string
 	training          *report.Training
 	allowed           []string
+	// review is the file of a closed review, or "".
+	review string
 }
 
 // report writes the report and shows its table. The tuned model is the last.
@@ -94,6 +99,9 @@ func (a *app) report(results []*eval.Result, steps []step, o reportOptions) erro
 	for _, s := range steps {
 		keys = append(keys, s.dir.Key)
 	}
+	if err := addReview(r, o.review, keys); err != nil {
+		return err
+	}
 	out, err := a.writeReport(o, r, keys)
 	if err != nil {
 		return err
@@ -102,6 +110,21 @@ func (a *app) report(results []*eval.Result, steps []step, o reportOptions) erro
 	fmt.Fprintf(a.Out, "\nreport: %s\n        %s\n", out.path("report.html"), out.path("report.md"))
 	if o.next != "" {
 		fmt.Fprintf(a.Out, "try it: %s\n", o.next)
+	}
+	return nil
+}
+
+// addReview adds a review to the report, where one is named.
+func addReview(r *report.Report, path string, keys []string) error {
+	if path == "" {
+		return nil
+	}
+	results, err := readReview(path)
+	if err != nil {
+		return err
+	}
+	if !r.AddReview(results, keys) {
+		return fault.Newf("name the evaluations that the review was made of", "%s is a review of other models", path)
 	}
 	return nil
 }
@@ -120,7 +143,11 @@ func readAnswers(path string, each func(eval.Answer)) error {
 
 // writeReport writes the three forms of the report and returns their folder.
 func (a *app) writeReport(o reportOptions, r *report.Report, keys []string) (step, error) {
-	d, m, err := runs.Open(a.runs, "report", o.name, Version(), map[string]any{"evaluations": keys, "title": r.Title, "next": r.Next, "training": r.Training, "retention": r.Retention, "form": report.Version})
+	inputs := map[string]any{"evaluations": keys, "title": r.Title, "next": r.Next, "training": r.Training, "retention": r.Retention, "form": report.Version}
+	if r.Review != nil {
+		inputs["review"] = r.Review
+	}
+	d, m, err := runs.Open(a.runs, "report", o.name, Version(), inputs)
 	if err != nil || m != nil {
 		return step{d, m}, err
 	}

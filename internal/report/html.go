@@ -27,6 +27,8 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{
 		return stats.Proportion{N: p.Cases, Rate: p.Rate, Low: p.Low, High: p.High}
 	},
 	"atk": AtK, "points": Points, "topics": topics, "verdictClass": verdictClass, "rateClass": rateClass, "lines": lines, "see": printable.Visible, "asked": asked, "plural": plural,
+	"estimate": estimate, "reviewRows": ReviewRows, "reviewCounts": ReviewCounts, "reviewNote": ReviewNote, "agreement": ReviewAgreement, "reviewTitle": reviewTitle,
+	"reviewNotes": reviewNotes, "plain": plain,
 }).Parse(pageText))
 
 // HTML writes the page: no script, no reference to anything outside.

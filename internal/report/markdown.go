@@ -26,8 +26,8 @@ func (r *Report) Markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n", Cell(r.Title))
 	b.WriteString("| Model | compile@1 | Qualitative | Date | Notes |\n| --- | --- | --- | --- | --- |\n")
-	for _, m := range r.Models {
-		fmt.Fprintf(&b, "| %s | %s | – | %s | %s |\n", Cell(m.Model), Percent(m.Metrics.Compile), m.Date.Format(time.DateOnly), Cell(m.Notes))
+	for i, m := range r.Models {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", Cell(m.Model), Percent(m.Metrics.Compile), r.Qualitative(i), m.Date.Format(time.DateOnly), Cell(m.Notes))
 	}
 	b.WriteString("\n" + intervalNote + "\n")
 	for _, line := range r.inShort() {
@@ -41,6 +41,7 @@ func (r *Report) Markdown(w io.Writer) error {
 	}
 	r.markdownBest(&b)
 	r.markdownComparisons(&b)
+	r.markdownReview(&b)
 	r.markdownTraining(&b)
 	r.markdownRetention(&b)
 	r.markdownSlices(&b)

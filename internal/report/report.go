@@ -17,6 +17,7 @@ import (
 	"bbjtune/internal/compare"
 	"bbjtune/internal/eval"
 	"bbjtune/internal/printable"
+	"bbjtune/internal/review"
 	"bbjtune/internal/stats"
 )
 
@@ -42,9 +43,12 @@ type Report struct {
 	Next string `json:"next,omitempty"`
 	// Cases are all cases with the answers that are shown.
 	Cases []*Case `json:"cases"`
+	// Review is what people preferred, if they were asked.
+	Review *review.Results `json:"review,omitempty"`
 
-	byID  map[string]*Case
-	spent int // bytes of the answers shown
+	verdicts []*review.Verdict // by model
+	byID     map[string]*Case
+	spent    int // bytes of the answers shown
 }
 
 // Unlike is what another model than the main one was evaluated with.

@@ -1,7 +1,8 @@
 // Package stats holds the arithmetic behind every claim of the reports:
 // intervals for proportions, the estimate of "one of k answers", paired tests and
-// their correction where there are many. Results carry the number of cases they
-// rest on. What is drawn at random is drawn from a seed.
+// their correction where there are many, preferences and the agreement of raters.
+// Results carry the number of cases they rest on. What is drawn at random is drawn
+// from a seed.
 //
 // It must not know what was counted.
 package stats
