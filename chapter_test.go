@@ -34,17 +34,19 @@ var chapterPages = []string{
 // the folder in which the commands of the page run, <!-- for real --> commands
 // that internal/cli runs with a model, <!-- long-running --> commands that are
 // not run at all, whose flags are held against the program, <!-- request: PATH -->
-// what internal/cli sends to a served model.
+// what internal/cli sends to a served model, <!-- message: FILE --> a message that
+// stands in that file of the source.
 type fence struct {
 	lang, text string
 	file       string
 	request    string
+	message    string
 	remark     string
 	line       int // of the opening marks, from 0
 	length     int // lines of text
 }
 
-var remark = regexp.MustCompile(`^<!-- (?:(file|request): (\S+)|(for real|long-running)) -->$`)
+var remark = regexp.MustCompile(`^<!-- (?:(file|request|message): (\S+)|(for real|long-running)) -->$`)
 
 // fences finds the fenced code of a page. Longer marks hold shorter ones.
 func fences(text string) []fence {
@@ -60,8 +62,11 @@ func fences(text string) []fence {
 		f := fence{lang: lines[i][len(marks):], line: i}
 		if m := remark.FindStringSubmatch(before); m != nil {
 			f.file, f.remark = m[2], m[3]
-			if m[1] == "request" {
+			switch m[1] {
+			case "request":
 				f.file, f.request = "", m[2]
+			case "message":
+				f.file, f.message = "", m[2]
 			}
 		}
 		if f.length = slices.Index(lines[i+1:], marks); f.length < 0 {
@@ -75,6 +80,11 @@ func fences(text string) []fence {
 	return list
 }
 
+// executedPages are those of the chapter and of the guide, whose programs, rows,
+// recipes and commands are all tried.
+func executedPages() []string { return slices.Concat(chapterPages, guidePages) }
+
+// readPage reads a page by its path from the chapter.
 func readPage(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(chapterDir, name))
@@ -100,7 +110,7 @@ func TestChapterHasNoOtherPages(t *testing.T) {
 // Every program of the chapter is what the page says of it: those in files
 // whose name starts with fail have findings, all others have none.
 func TestChapterProgramsAreClean(t *testing.T) {
-	for _, page := range chapterPages {
+	for _, page := range executedPages() {
 		for _, f := range fences(readPage(t, page)) {
 			if f.lang != "bbj" {
 				continue
@@ -116,7 +126,7 @@ func TestChapterProgramsAreClean(t *testing.T) {
 // Every row of the chapter is one that training takes.
 func TestChapterRowsAreValid(t *testing.T) {
 	n := 0
-	for _, page := range chapterPages {
+	for _, page := range executedPages() {
 		for _, f := range fences(readPage(t, page)) {
 			if f.lang != "json" {
 				continue
@@ -141,11 +151,11 @@ type chapter struct {
 }
 
 // newChapter builds the program. The folder has the recipes and suites of the
-// repository, and the files that the page makes.
-func newChapter(t *testing.T, list []fence) chapter {
+// repository and what else is named, and the files that the page makes.
+func newChapter(t *testing.T, list []fence, more ...string) chapter {
 	t.Helper()
 	c := chapter{bin: builtProgram(t), dir: t.TempDir()}
-	for _, folder := range []string{"recipes", "suites"} {
+	for _, folder := range append([]string{"recipes", "suites"}, more...) {
 		if err := os.CopyFS(filepath.Join(c.dir, folder), os.DirFS(folder)); err != nil {
 			t.Fatal(err)
 		}
@@ -234,21 +244,27 @@ func TestChapterCommands(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
 	}
-	for _, page := range chapterPages {
+	for _, page := range executedPages() {
 		t.Run(page, func(t *testing.T) {
 			text := readPage(t, page)
 			list := fences(text)
 			if !slices.ContainsFunc(list, func(f fence) bool { return f.lang == "console" }) {
 				return
 			}
-			c := newChapter(t, list)
-			if strings.Contains(text, "$ bbjtune compare ") {
+			c := newChapter(t, list, foldersOf(page)...)
+			if strings.Contains(text, " runs/eval/first ") {
 				c.evaluations(t)
 			}
 			lines := strings.Split(text, "\n")
-			for _, f := range slices.Backward(list) {
+			said := make([][]string, len(list))
+			for i, f := range list {
 				if f.lang == "console" {
-					lines = slices.Replace(lines, f.line+1, f.line+1+f.length, c.session(t, f)...)
+					said[i] = c.session(t, f)
+				}
+			}
+			for i, f := range slices.Backward(list) {
+				if f.lang == "console" {
+					lines = slices.Replace(lines, f.line+1, f.line+1+f.length, said[i]...)
 				}
 			}
 			settlePage(t, page, text, strings.Join(lines, "\n"))
@@ -348,7 +364,7 @@ func TestChapterShellLinesAreCommands(t *testing.T) {
 		t.Skip("builds the program")
 	}
 	c := newChapter(t, nil)
-	for _, page := range chapterPages {
+	for _, page := range executedPages() {
 		for _, f := range fences(readPage(t, page)) {
 			if f.lang != "sh" {
 				continue
@@ -360,7 +376,7 @@ func TestChapterShellLinesAreCommands(t *testing.T) {
 				if strings.ContainsAny(line, "#|;&>$`") {
 					t.Fatalf("%s:%d: more than a command: %s", page, f.line+1, line)
 				}
-				if out := c.run(t, strings.TrimSuffix(line, "\n")+" --help"); strings.Contains(out, "(exit status") {
+				if out := c.dryRun(t, strings.TrimSuffix(line, "\n")); out != "" {
 					t.Errorf("%s:%d: %s%s", page, f.line+1, line, out)
 				}
 			}
@@ -370,7 +386,7 @@ func TestChapterShellLinesAreCommands(t *testing.T) {
 
 // Every recipe that no command of the page refuses is a recipe.
 func TestChapterRecipesLoad(t *testing.T) {
-	for _, page := range chapterPages {
+	for _, page := range executedPages() {
 		list := fences(readPage(t, page))
 		var commands strings.Builder
 		for _, f := range list {
