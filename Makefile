@@ -8,6 +8,7 @@
 # make review-load   a review with 50 reviewers at once: the time from a vote to its answer
 # make review-kill   the server of a review killed twenty times, every acknowledged vote looked for
 # make lint   what a reviewer would say first
+# make changelog   CHANGELOG.md of the files in changes
 # make diagrams   the pictures of the diagrams in docs/fine-tuning (needs Chromium and node)
 
 GO  ?= go
@@ -17,7 +18,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint diagrams
+.PHONY: build demo test test-go test-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint diagrams changelog
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -93,3 +94,6 @@ lint: test-worker
 
 diagrams:
 	PUPPETEER_SKIP_DOWNLOAD=1 npx --yes --package @mermaid-js/mermaid-cli@11.17.0 -- node docs/diagrams.mjs
+
+changelog:
+	$(GO) test . -run TestChangelogIsFresh -update

@@ -178,7 +178,7 @@ func commands(t *testing.T, dir string) []string {
 		for _, sub := range inner {
 			list = append(list, name+" "+sub)
 		}
-		if regexp.MustCompile(`\n  bbjtune `+name+` [A-Z]`).MatchString(help(t, dir, name)) {
+		if regexp.MustCompile(`\n  bbjtune ` + name + ` [A-Z]`).MatchString(help(t, dir, name)) {
 			list = append(list, name)
 		}
 	}
@@ -248,7 +248,7 @@ func TestLinksLead(t *testing.T) {
 		t.Fatal(err)
 	}
 	more, _ := filepath.Glob("docs/*.md")
-	pages = append(append(pages, more...), "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "worker/README.md", "bbj/testdata/README.md", "bbj/api/README.md")
+	pages = append(append(pages, more...), "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "changes/README.md", "worker/README.md", "bbj/testdata/README.md", "bbj/api/README.md")
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		if err != nil {
