@@ -351,11 +351,11 @@ func settlePage(t *testing.T, page, got, want string) {
 	is, should := strings.Split(got, "\n"), strings.Split(want, "\n")
 	for i := range min(len(is), len(should)) {
 		if is[i] != should[i] {
-			t.Errorf("%s/%s:%d is stale: run go test . -update\n  has  %s\n  want %s", chapterDir, page, i+1, is[i], should[i])
+			t.Errorf("%s:%d is stale: run go test . -update\n  has  %s\n  want %s", filepath.Join(chapterDir, page), i+1, is[i], should[i])
 			return
 		}
 	}
-	t.Errorf("%s/%s is stale: run go test . -update", chapterDir, page)
+	t.Errorf("%s is stale: run go test . -update", filepath.Join(chapterDir, page))
 }
 
 // Commands that are not run here exist, with all their flags.
