@@ -356,22 +356,24 @@ func (r *real) answersOf(name string) string {
 	return read(r.t, found[0])
 }
 
-// typed runs the commands that the chapter tells its reader to type next, with
-// the tiny recipe in place of the reader's.
+// typed runs the commands that the chapter tells its reader to type next, and those
+// that end the guide's first hour, with the tiny recipe in place of the reader's.
 func (r *real) typed(t *testing.T) {
 	t.Helper()
-	r.write("my-recipe.yaml", read(t, filepath.Join(r.dir, "recipe.yaml")))
-	_, after, found := strings.Cut(read(t, "../../docs/fine-tuning/iteration.md"), "<!-- for real -->\n```sh\n")
-	lines, _, closed := strings.Cut(after, "```")
-	if !found || !closed {
-		t.Fatal("docs/fine-tuning/iteration.md has no commands for real")
-	}
-	for line := range strings.Lines(lines) {
-		words := strings.Fields(line)
-		if len(words) < 2 || words[0] != "bbjtune" {
-			t.Fatalf("no command: %q", line)
+	for page, recipe := range map[string]string{"fine-tuning/iteration.md": "my-recipe.yaml", "guide/first-hour.md": "my-first.yaml"} {
+		r.write(recipe, read(t, filepath.Join(r.dir, "recipe.yaml")))
+		_, after, found := strings.Cut(read(t, "../../docs/"+page), "<!-- for real -->\n```sh\n")
+		lines, _, closed := strings.Cut(after, "```")
+		if !found || !closed {
+			t.Fatalf("docs/%s has no commands for real", page)
 		}
-		r.run(words[1:]...)
+		for line := range strings.Lines(lines) {
+			words := strings.Fields(line)
+			if len(words) < 2 || words[0] != "bbjtune" {
+				t.Fatalf("no command: %q", line)
+			}
+			r.run(words[1:]...)
+		}
 	}
 }
 
