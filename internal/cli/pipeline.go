@@ -134,7 +134,7 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 // requirements is the list of packages that the worker runs on. Looking at rows
 // takes a tokenizer: a machine without a GPU is spared what only a GPU can use.
 func (p *pipeline) requirements() string {
-	if p.recipe.Quantization == "nf4" && !(p.looking && !hasGPU()) {
+	if p.recipe.NeedsBitsandbytes() && !(p.looking && !hasGPU()) {
 		return "requirements-gpu.txt"
 	}
 	return "requirements-cpu.txt"

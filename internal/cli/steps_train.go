@@ -392,7 +392,7 @@ func (w *watcher) event(e trainer.Event) {
 			w.rows = e.Rows
 		}
 		if dropped := e.DroppedOverlong + e.DroppedNoAnswer; dropped > 0 {
-			w.show.Say("  %s: %d rows left out (%d longer than max_length, %d without an answer)", e.Split, dropped, e.DroppedOverlong, e.DroppedNoAnswer)
+			w.show.Say("  %s: %s left out (%d longer than max_length, %d without an answer)", e.Split, count(dropped, "row"), e.DroppedOverlong, e.DroppedNoAnswer)
 		}
 	case "step":
 		detail := fmt.Sprintf("%.0f tokens/s", e.TokensPerS)

@@ -56,6 +56,12 @@ var stageKeys = []Key{
 	{Path: "early_stopping", Meaning: "validations without a better loss before the stage ends; 0 never", High: 1e6},
 }
 
+// optimizers are those of transformers that run on the pinned packages.
+var optimizers = []string{
+	"adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit",
+	"lion_8bit", "lion_32bit", "paged_lion_8bit", "paged_lion_32bit", "ademamix", "ademamix_8bit", "paged_ademamix_8bit", "paged_ademamix_32bit",
+}
+
 // topKeys describe all others, in the order of the documentation.
 var topKeys = []Key{
 	{Path: "version", Meaning: "version of this format"},
@@ -93,7 +99,7 @@ var topKeys = []Key{
 	{Path: "quantization", Meaning: "`nf4`: the frozen weights in 4 bit (needs a GPU)", Words: []string{"none", "nf4"}},
 	{Path: "double_quant", Meaning: "quantizes the constants of the quantization, too"},
 	{Path: "precision", Meaning: "of the computation", Words: []string{"auto", "fp32", "bf16"}},
-	{Path: "optimizer", Meaning: "a name of transformers"},
+	{Path: "optimizer", Meaning: "a name of transformers; those with `8bit`, `32bit`, `paged` or `ademamix` are bitsandbytes' and want an NVIDIA GPU", Words: optimizers},
 	{Path: "gradient_checkpointing", Meaning: "less memory, more time"},
 	{Path: "tracking", Meaning: "who hears of the losses while a training runs, one or a list: `tensorboard` writes files into the run folder, `wandb` and `mlflow` are services", Words: []string{"tensorboard", "wandb", "mlflow", "none"}},
 	{Path: "evaluate.suite", Meaning: "folder of the suite"},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -331,6 +332,13 @@ func Parse(name string, text []byte) (*Recipe, error) {
 		return nil, err
 	}
 	return p.Recipe, nil
+}
+
+// NeedsBitsandbytes reports whether the training takes that package: for frozen
+// weights in 4 bit, or for its optimizers.
+func (r *Recipe) NeedsBitsandbytes() bool {
+	of := func(word string) bool { return strings.Contains(r.Optimizer, word) }
+	return r.Quantization == "nf4" || of("bit") || of("paged") || of("ademamix")
 }
 
 // Path resolves a path of the recipe: slashes are those of the platform, and

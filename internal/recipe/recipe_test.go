@@ -60,6 +60,7 @@ func TestParseRefuses(t *testing.T) {
 			"r.yaml:5: graft.onto cannot go with lora.dora, whose magnitudes are those of the base model's weights", ""},
 		{"a graft of an instruct model", strings.Replace(minimal, "model: a/b", "model: a/b, kind: instruct", 1) + "graft: {onto: a/c}",
 			`r.yaml:4: graft.onto needs a base model, and base.kind is "instruct"`, ""},
+		{"an optimizer that is none", minimal + "optimizer: adam_w", `r.yaml:4: optimizer is "adam_w"`, ""},
 		{"an engine that is none", minimal + "engine: axolotl", `r.yaml:4: engine is "axolotl"`, "write one of trl, unsloth"},
 		{"single tokens with Unsloth", minimal + "engine: unsloth\nlora: {train_stop_tokens: true}",
 			"r.yaml:4: engine unsloth does not train single tokens: its loss reads the head's weights past them", "set lora.train_stop_tokens to false, or engine to trl"},
