@@ -109,7 +109,7 @@ func (a *app) packAndInstall(ctx context.Context, name string, f installFlags) e
 			return err
 		}
 	}
-	running, err := ollama.Connect(ctx, ollama.Address(cmp.Or(f.url, a.Env("OLLAMA_HOST"))))
+	running, err := ollama.Connect(ctx, cmp.Or(f.url, a.Env("OLLAMA_HOST")))
 	if err != nil {
 		return err
 	}
