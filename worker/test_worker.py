@@ -603,6 +603,20 @@ class Accidents(unittest.TestCase):
         self.assertNotIn("step", steps)
         self.assertTrue((output / "adapter" / "adapter_model.safetensors").is_file())
 
+    def test_what_is_no_checkpoint(self) -> None:
+        whole = self.job("litter")
+        train.train(whole, lambda *_, **__: None)
+        output = fixture.root / "litter"
+        expected = (output / "adapter" / "adapter_model.safetensors").read_bytes()
+        (output / "checkpoint-6" / "complete.json").write_text("garbage", encoding="utf-8")
+        (output / "checkpoint-old").mkdir()
+        said: list[str] = []
+        train.train(whole | {"resume": True}, lambda event, **fields: said.append(fields.get("message", event)))
+        self.assertIn("removed the incomplete checkpoint checkpoint-6", said)
+        self.assertIn("resumed from checkpoint-4", said)
+        self.assertEqual((output / "adapter" / "adapter_model.safetensors").read_bytes(), expected)
+        self.assertTrue((output / "checkpoint-old").is_dir())
+
     def test_a_data_file_that_cannot_be_read(self) -> None:
         with self.assertRaisesRegex(BadInput, "cannot read the data file"):
             train.train(self.job("folder", train=str(fixture.root)), lambda *_, **__: None)

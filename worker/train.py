@@ -305,7 +305,7 @@ def find_checkpoint(stage: Stage) -> Path | None:
         if not stage.job["resume"]:
             shutil.rmtree(folder)
             continue
-        if not (folder / "complete.json").is_file():
+        if not is_complete(folder):
             stage.emit("log", level="warning", message=f"removed the incomplete checkpoint {folder.name}")
             shutil.rmtree(folder)
             continue
@@ -319,8 +319,17 @@ def find_checkpoint(stage: Stage) -> Path | None:
 
 
 def checkpoints(output: Path) -> list[Path]:
-    """All checkpoint folders, oldest step first."""
-    return sorted(output.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
+    """All checkpoint folders, oldest step first. What another hand has put there is none."""
+    steps = {folder: folder.name.removeprefix("checkpoint-") for folder in output.glob("checkpoint-*")}
+    return sorted((folder for folder, step in steps.items() if step.isdecimal()), key=lambda folder: int(steps[folder]))
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether complete.json is there and whole."""
+    try:
+        return "fingerprint" in read_complete(folder)
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def read_complete(folder: Path) -> dict[str, Any]:
@@ -613,7 +622,7 @@ class Trainer(SFTTrainer):
         """The card is the program's business: it knows the data and the evaluation."""
 
     def nan_loss(self, what: str) -> NanLoss:
-        good = [folder.name for folder in checkpoints(self.stage.output) if (folder / "complete.json").is_file()]
+        good = [folder.name for folder in checkpoints(self.stage.output) if is_complete(folder)]
         return NanLoss(f"{what}; the last good checkpoint is {good[-1]}" if good else f"{what}, before any checkpoint")
 
 

@@ -201,7 +201,7 @@ func warnings() []Rule {
 			Title: "losses are not kept, hardly ever, or shown nowhere",
 			Why: "Whether a rate was too high or an epoch too many is read from the losses: afterwards, from those that are always kept beside the adapter as often as logging_steps says, " +
 				"and while it trains, by whoever looks at a tracker, from hours that need not be spent. The first attempt had none.",
-			Help: "set logging_steps to 1 and tracking to tensorboard",
+			Help:  "set logging_steps to 1 and tracking to tensorboard",
 			check: tracking,
 		},
 		{
