@@ -296,7 +296,15 @@ class Failure:
 
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
-NO_SPACE = ("no space left on device", "disk quota exceeded", "not enough space on the disk", "os error 28)")
+NO_SPACE = (
+    "no space left on device",
+    "disk quota exceeded",
+    "not enough space on the disk",
+    "os error 28)",
+    # What torch.save says when its file could not grow: not that, but that it is not where it should be.
+    "unexpected pos",
+    "pytorchstreamwriter failed writing file",
+)
 
 
 def classify(error: Exception, job: dict[str, Any] | None = None) -> Failure:
