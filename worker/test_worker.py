@@ -756,6 +756,20 @@ class Accidents(unittest.TestCase):
         self.assertNotIn("step", steps)
         self.assertTrue((output / "adapter" / "adapter_model.safetensors").is_file())
 
+    def test_what_is_no_checkpoint(self) -> None:
+        whole = self.job("litter")
+        train.train(whole, lambda *_, **__: None)
+        output = fixture.root / "litter"
+        expected = (output / "adapter" / "adapter_model.safetensors").read_bytes()
+        (output / "checkpoint-6" / "complete.json").write_text("garbage", encoding="utf-8")
+        (output / "checkpoint-old").mkdir()
+        said: list[str] = []
+        train.train(whole | {"resume": True}, lambda event, **fields: said.append(fields.get("message", event)))
+        self.assertIn("removed the incomplete checkpoint checkpoint-6", said)
+        self.assertIn("resumed from checkpoint-4", said)
+        self.assertEqual((output / "adapter" / "adapter_model.safetensors").read_bytes(), expected)
+        self.assertTrue((output / "checkpoint-old").is_dir())
+
     def test_a_data_file_that_cannot_be_read(self) -> None:
         with self.assertRaisesRegex(BadInput, "cannot read the data file"):
             train.train(self.job("folder", train=str(fixture.root)), lambda *_, **__: None)
@@ -1212,6 +1226,8 @@ class Failures(unittest.TestCase):
             (RuntimeError("I/O error: No space left on device (os error 28)"), "no_space"),
             (RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 576 vs 534"), "no_space"),
             (OSError(errno.EFBIG, "File too large"), "no_space"),
+            # As torch 2.15 said it on a disk of 460 kB.
+            (RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 32384 vs 32272"), "no_space"),
             (ModuleNotFoundError("No module named 'bitsandbytes'", name="bitsandbytes"), "missing_package"),
             (KeyError("x"), "internal"),
         ):

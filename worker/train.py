@@ -683,7 +683,7 @@ class Trainer(SFTTrainer):
         """The card is the program's business: it knows the data and the evaluation."""
 
     def nan_loss(self, what: str) -> NanLoss:
-        good = [folder.name for folder in checkpoints(self.stage.output) if (folder / "complete.json").is_file()]
+        good = [folder.name for folder in checkpoints(self.stage.output) if not damage(folder)]
         return NanLoss(f"{what}; the last good checkpoint is {good[-1]}" if good else f"{what}, before any checkpoint")
 
 
