@@ -79,7 +79,7 @@ var layers = map[string][]string{
 	"internal/tensorboard":     {},
 	"internal/llm/llmtest":     {"internal/chat", "internal/fault", "internal/llm"},
 	"internal/retention":       {"internal/fault"},
-	"internal/pack":            {"internal/chat", "internal/fault"},
+	"internal/pack":            {"internal/chat", "internal/fault", "internal/proc"},
 	"internal/modelserver":     {"internal/fault", "internal/proc"},
 	"internal/pyenv":           {"internal/fault", "internal/proc", "internal/runs"},
 	"internal/trainer":         {"internal/chat", "internal/fault", "internal/llm", "internal/proc", "internal/recipe", "internal/runs"},

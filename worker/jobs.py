@@ -140,7 +140,7 @@ KINDS: dict[str, dict[str, Check]] = {
     "import_base": {"source": text, "output": text},
     "merge": {"base_model": text, "adapter": text, "output": text},
     "count": {"base_model": text, "texts": text, "output": text},
-    "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
+    "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0")},
     "generate": {
         "base_model": text,
         "adapter": optional(text),

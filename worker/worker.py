@@ -120,7 +120,7 @@ def run(request: str, protocol: Protocol) -> None:
         elif job["kind"] == "quantize":
             from quantize import quantize
 
-            result = quantize(job)
+            result = quantize(job, protocol.emit)
         elif job["kind"] in ("generate", "perplexity"):
             import generate
 

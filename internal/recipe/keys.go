@@ -55,6 +55,10 @@ var stageKeys = []Key{
 	{Path: "early_stopping", Meaning: "validations without a better loss before the stage ends; 0 never", High: 1e6},
 }
 
+// Forms are those that a GGUF file of a model is made in: llama.cpp's names, with
+// all numbers in 16 bit, or in about 8.5, 6.6, 5.7, 4.8 and 4.6.
+var Forms = []string{"f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"}
+
 // topKeys describe all others, in the order of the documentation.
 var topKeys = []Key{
 	{Path: "version", Meaning: "version of this format"},
@@ -105,8 +109,11 @@ var topKeys = []Key{
 	{Path: "evaluate.retention.general", Meaning: "folders of held-out source in other languages, such as `suites/general-code`; `bbjtune eval RECIPE` then also says what was forgotten"},
 	{Path: "evaluate.retention.max_drop", Meaning: "share of the base model's score whose loss is an alert", High: 1},
 	{Path: "package.name", Meaning: "the model's name"},
-	{Path: "package.quantize", Meaning: "GGUF forms; the first is evaluated and served, `f16` is always made", Words: []string{"f16", "q8_0", "q4_0"}},
+	{Path: "package.quantize", Meaning: "GGUF forms; the first is evaluated and served, `f16` is always made", Words: Forms},
 	{Path: "package.num_ctx", Meaning: "context in the Modelfile", Low: 256, High: 1 << 20},
+	{Path: "package.adapter", Meaning: "the adapter alone as a GGUF file, too"},
+	{Path: "package.license", Meaning: "that of what was trained, an SPDX name, for the model card; only its owner can say"},
+	{Path: "package.datasets", Meaning: "what the model card calls the training data: names as on the model hub; none names the folder below `runs/data`"},
 	{Path: "graft.onto", Meaning: "planned, read and not carried out yet: the Instruct model of the same family that gets what was trained (arXiv 2505.12716)"},
 	{Path: "allow", Meaning: "findings of `recipe check` that are meant to be: a list of `{rule: CODE, because: why}`"},
 	{Path: "record.packages", Meaning: "what a training made elsewhere ran on: versions by package"},
