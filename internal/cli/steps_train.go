@@ -12,7 +12,6 @@ import (
 	"bbjtune/internal/chat"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/fault"
-	"bbjtune/internal/pack"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
@@ -386,83 +385,9 @@ func (p *pipeline) pack(ctx context.Context) (step, error) {
 }
 
 // lastAdapter is the adapter of the last stage.
-func (p *pipeline) lastAdapter(trained step) string {
+func (p *pipeline) lastAdapter(trained step) string { return trained.path(p.lastStage(), "adapter") }
+
+func (p *pipeline) lastStage() string {
 	stages := p.stages()
-	return trained.path(fmt.Sprintf("stage%d", stages[len(stages)-1]), "adapter")
-}
-
-func (p *pipeline) packOnce(ctx context.Context) (step, error) {
-	trained, err := p.train(ctx)
-	if err != nil {
-		return step{}, err
-	}
-	b, err := p.ensureBase(ctx)
-	if err != nil {
-		return step{}, err
-	}
-	adapter := p.lastAdapter(trained)
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name, p.packInputs(trained.dir.Key))
-	if err != nil {
-		return step{}, err
-	}
-	if done {
-		p.before("merge and convert")
-		return s, nil
-	}
-	defer s.dir.Close()
-	task := p.show.Start("merge and convert")
-	defer task.Drop()
-	if err := p.merge(ctx, s, b, adapter); err != nil {
-		return step{}, err
-	}
-	files, err := p.toGGUF(ctx, s, s.path("merged"), p.recipe.Package.Name)
-	if err != nil {
-		return step{}, err
-	}
-	text, err := pack.Modelfile(p.modelfile())
-	if err != nil {
-		return step{}, err
-	}
-	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
-		return step{}, err
-	}
-	training := &report.Training{}
-	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
-		return step{}, err
-	}
-	if err := runs.WriteWith(s.path(cardFile), p.card(training, b, p.served()).Write); err != nil {
-		return step{}, err
-	}
-	if err := p.finish(&s, nil, append(files, "merged", "Modelfile", cardFile)...); err != nil {
-		return step{}, err
-	}
-	task.End("%s", s.path(p.served()))
-	return s, nil
-}
-
-// packInputs names everything that decides what the package is.
-func (p *pipeline) packInputs(trained string) map[string]any {
-	return map[string]any{"trained": trained, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0]}
-}
-
-func (p *pipeline) modelfile() pack.ModelfileOptions {
-	return pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx}
-}
-
-// merge writes the merged model unless an earlier attempt already has: the
-// worker gives the folder its name only when it is complete.
-func (p *pipeline) merge(ctx context.Context, s step, b *base, adapter string) error {
-	out := s.path("merged")
-	if exists(out) {
-		return nil
-	}
-	w, err := p.startWorker(ctx)
-	if err != nil {
-		return err
-	}
-	job := trainer.Merge{Protocol: trainer.Protocol, Kind: "merge", BaseModel: absModel(b.model), Adapter: abs(adapter), Output: abs(out), ChatTemplate: chat.Template, Dtype: b.dtype}
-	if _, err := w.Run(ctx, job, s.path("job.json"), func(trainer.Event) {}); err != nil {
-		return fault.Wrap(fmt.Errorf("merge: %w", err), "see worker.log in the runs folder")
-	}
-	return nil
+	return fmt.Sprintf("stage%d", stages[len(stages)-1])
 }

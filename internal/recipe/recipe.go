@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -356,7 +357,7 @@ func (r *Recipe) validate() error {
 	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
 		return wrong("evaluate.samples", "raise evaluate.temperature, or ask once", "evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
 	}
-	return cmp.Or(r.checkValues(), r.Package.check(), r.checkTracking(), r.checkGraft())
+	return cmp.Or(r.checkValues(), r.Package.Check(), r.checkTracking(), r.checkGraft())
 }
 
 // plainLicense and plainDataset are what the model hub takes as such.
@@ -365,11 +366,15 @@ var (
 	plainDataset = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
 )
 
-func (p *Package) check() error {
+// Check holds the values of a package against each other; flags may have set them.
+func (p *Package) Check() error {
 	if len(p.Quantize) == 0 {
 		return wrong("package.quantize", "write q4_k_m, or another form", "package.quantize is empty")
 	}
 	for i, form := range p.Quantize {
+		if !slices.Contains(Forms, form) {
+			return wrong("package.quantize", "write some of "+strings.Join(Forms, ", "), "there is no form %q", form)
+		}
 		if slices.Contains(p.Quantize[:i], form) {
 			return wrong("package.quantize", "name it once", "package.quantize names %s twice", form)
 		}
