@@ -75,7 +75,7 @@ var layers = map[string][]string{
 	"internal/report":          {"bbj/diag", "internal/compare", "internal/eval", "internal/printable", "internal/stats"},
 	"internal/mask":            {"internal/printable"},
 	"internal/record":          {"internal/compare", "internal/dataset", "internal/eval", "internal/fault", "internal/nearest", "internal/progress", "internal/recipe", "internal/report", "internal/runs", "internal/stats"},
-	"internal/card":            {"internal/eval", "internal/licence", "internal/recipe", "internal/report"},
+	"internal/card":            {"internal/eval", "internal/licence", "internal/recipe", "internal/report", "internal/stats"},
 	"internal/licence":         {},
 	"internal/tensorboard":     {},
 	"internal/llm/llmtest":     {"internal/chat", "internal/fault", "internal/llm"},

@@ -221,7 +221,7 @@ func TestRealRun(t *testing.T) {
 		t.Fatalf("report: %v %+v", err, report)
 	}
 
-	if out, _ := whole.run("runs", "card", "tiny"); !strings.Contains(out, "| tuned |") || !strings.Contains(out, "| untuned |") {
+	if out, _ := whole.run("card", "tiny"); !strings.Contains(out, "| tuned |") || !strings.Contains(out, "| untuned |") {
 		t.Errorf("the model card has no scores:\n%s", out)
 	}
 	whole.typed(t)
@@ -367,7 +367,7 @@ func (r *real) recorded(killed *real) {
 	r.t.Helper()
 	for _, dir := range []string{r.folder(), killed.folder()} {
 		manifest := read(r.t, filepath.Join(dir, "manifest.json"))
-		for _, name := range []string{"recipe.yaml", "data.json", "environment.json", "loss.svg", "MODEL_CARD.md", "stage1/tensorboard/events.out.tfevents.", "stage2/tensorboard/events.out.tfevents."} {
+		for _, name := range []string{"recipe.yaml", "data.json", "environment.json", "loss.svg", "README.md", "stage1/tensorboard/events.out.tfevents.", "stage2/tensorboard/events.out.tfevents."} {
 			if !strings.Contains(manifest, `"path": "`+name) {
 				r.t.Errorf("%s does not list %s", dir, name)
 			}

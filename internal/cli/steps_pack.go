@@ -21,7 +21,6 @@ import (
 	"bbjtune/internal/pack"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/record"
-	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
 	"bbjtune/worker"
@@ -374,7 +373,7 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	texts, err := k.texts(trained, b, l, result)
+	texts, err := k.texts(trained, l, result)
 	if err != nil {
 		return step{}, err
 	}
@@ -467,17 +466,16 @@ func (p *pipeline) fetchNotices(ctx context.Context, name, folder string) error 
 }
 
 // texts writes what belongs to the weights, and returns the names of the files.
-func (k *packing) texts(trained step, b *base, l licence.Licence, made *packed) ([]string, error) {
+func (k *packing) texts(trained step, l licence.Licence, made *packed) ([]string, error) {
 	p, names := k.p, []string{"Modelfile", cardFile}
-	write := map[string]string{"LICENSE": l.Text, "NOTICE": l.Notice}
-	for _, name := range []string{"LICENSE", "NOTICE"} {
-		if write[name] == "" {
+	for _, f := range []struct{ name, text string }{{licenceFile, l.Text}, {"NOTICE", l.Notice}} {
+		if f.text == "" {
 			continue
 		}
-		if err := runs.WriteFile(k.s.path(name), []byte(write[name])); err != nil {
+		if err := runs.WriteFile(k.s.path(f.name), []byte(f.text)); err != nil {
 			return nil, err
 		}
-		names = append(names, name)
+		names = append(names, f.name)
 	}
 	o := p.modelfile()
 	o.License = l.Text
@@ -491,18 +489,27 @@ func (k *packing) texts(trained step, b *base, l licence.Licence, made *packed) 
 		}
 		names = append(names, adapterModelfile)
 	}
-	training := &report.Training{}
-	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
+	r, err := record.Load(trained.dir.Path)
+	if err != nil {
 		return nil, err
 	}
-	if err := runs.WriteWith(k.s.path("loss.svg"), training.LossSVG); err != nil {
+	if err := runs.WriteWith(k.s.path(plotFile), r.Training.LossSVG); err != nil {
 		return nil, err
 	}
-	c := p.card(training, b, p.served())
-	return append(names, "loss.svg"), runs.WriteWith(k.s.path(cardFile), c.Write)
+	names = append(names, plotFile)
+	c, err := cardOf(r)
+	if err != nil {
+		return nil, err
+	}
+	c.Date, c.Tool, c.Plot = p.Now(), Version(), plotFile
+	packaged(c, packInputs{Package: p.recipe.Package}, made, names)
+	return names, runs.WriteWith(k.s.path(cardFile), c.Write)
 }
 
-const adapterModelfile = "Modelfile.adapter"
+const (
+	adapterModelfile = "Modelfile.adapter"
+	licenceFile      = "LICENSE"
+)
 
 func writeModelfile(path string, o pack.ModelfileOptions) error {
 	text, err := pack.Modelfile(o)
