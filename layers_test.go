@@ -77,6 +77,7 @@ var layers = map[string][]string{
 	"internal/record":          {"internal/compare", "internal/dataset", "internal/eval", "internal/fault", "internal/nearest", "internal/progress", "internal/recipe", "internal/report", "internal/runs", "internal/stats"},
 	"internal/card":            {"internal/eval", "internal/licence", "internal/recipe", "internal/report", "internal/stats"},
 	"internal/licence":         {},
+	"internal/publish":         {"internal/fault", "internal/runs"},
 	"internal/tensorboard":     {},
 	"internal/llm/llmtest":     {"internal/chat", "internal/fault", "internal/llm"},
 	"internal/retention":       {"internal/fault"},

@@ -54,6 +54,9 @@ type Card struct {
 	// adapter alone.
 	Parts   []Part
 	Adapter string
+	// AdapterFolder is where the adapter lies, seen from the card; empty means in
+	// the folder of its stage.
+	AdapterFolder string
 }
 
 // Count is a number of something in the data.
@@ -349,10 +352,10 @@ func (c *Card) vllm() string {
 	return "vLLM serves it as it is: " + code("vllm serve BASE --enable-lora --lora-modules "+shell(c.Recipe.Package.Name)+"="+c.adapterFolder()) + "."
 }
 
-// adapterFolder is where the adapter lies, as seen from the card.
+// adapterFolder is where the adapter lies.
 func (c *Card) adapterFolder() string {
-	if c.Adapter != "" {
-		return c.Adapter
+	if c.AdapterFolder != "" {
+		return c.AdapterFolder
 	}
 	if n := len(c.Training.Stages); n > 0 && strings.HasPrefix(c.Training.Stages[n-1].Name, "stage 1") {
 		return "stage1/adapter"
