@@ -219,7 +219,8 @@ func trainingOf(s *record.Store, name string) (r *record.Run, pack *runs.Entry, 
 		if !ok {
 			return nil, nil, fault.Newf("copy the training back, or name another", "the training that %s was made of is not in %s", e.Path, s.Root)
 		}
-		pack, e = &e, t
+		made := e
+		pack, e = &made, t
 	}
 	r, err = record.Load(e.Path)
 	return r, pack, err
