@@ -357,47 +357,69 @@ func (p *pipeline) packOnce(ctx context.Context) (step, error) {
 		return s, nil
 	}
 	defer s.dir.Close()
-	k, err := p.newPacking(s, inputs)
+	adapter := p.lastAdapter(trained)
+	err = p.makePackage(ctx, &s, inputs, trained, source{
+		name: p.recipe.Package.Name, base: b, adapter: adapter,
+		merge: func() (string, error) { return p.merge(ctx, s, b, adapter) },
+	})
+	return s, err
+}
+
+// source is what a package is made of.
+type source struct {
+	name string
+	base *base
+	// adapter is the folder of the one that can be packed alone, "" for none.
+	adapter string
+	// merge writes the folder merged of the step, and returns what it used.
+	merge func() (tool string, err error)
+	// describe adds to the card what is particular; it may be nil.
+	describe func(*card.Card)
+}
+
+// makePackage makes all of a package in the folder of a step, and finishes it.
+func (p *pipeline) makePackage(ctx context.Context, s *step, inputs map[string]any, trained step, from source) error {
+	k, err := p.newPacking(*s, inputs)
 	if err != nil {
-		return step{}, err
+		return err
 	}
-	files, err := k.weights(ctx, b, p.lastAdapter(trained))
+	files, err := k.weights(ctx, from)
 	if err != nil {
-		return step{}, err
+		return err
 	}
-	l, err := p.findLicence(ctx, s, b)
+	l, err := p.findLicence(ctx, *s, from.base)
 	if err != nil {
-		return step{}, err
+		return err
 	}
-	result, err := k.result(trained, b, l)
+	result, err := k.result(trained, from.base, l)
 	if err != nil {
-		return step{}, err
+		return err
 	}
-	texts, err := k.texts(trained, l, result)
+	texts, err := k.texts(trained, l, result, from.describe)
 	if err != nil {
-		return step{}, err
+		return err
 	}
-	if err := p.finish(&s, result, append(files, texts...)...); err != nil {
-		return step{}, err
+	if err := p.finish(s, result, append(files, texts...)...); err != nil {
+		return err
 	}
 	p.show.Say("✓ package: %s", s.dir.Path)
-	return s, nil
+	return nil
 }
 
 // weights makes the large parts.
-func (k *packing) weights(ctx context.Context, b *base, adapter string) ([]string, error) {
+func (k *packing) weights(ctx context.Context, from source) ([]string, error) {
 	// What cannot be converted is found before it is merged.
-	if err := pack.Check(b.model); err != nil {
+	if err := pack.Check(from.base.model); err != nil {
 		return nil, err
 	}
-	beside, err := k.adapter(ctx, b, adapter)
+	beside, err := k.adapter(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.make("merged", "merge", func(*progress.Task) (string, error) { return k.p.merge(ctx, k.s, b, adapter) }); err != nil {
+	if err := k.make("merged", "merge", func(*progress.Task) (string, error) { return from.merge() }); err != nil {
 		return nil, err
 	}
-	files, err := k.toGGUF(ctx, k.s.path("merged"), k.p.recipe.Package.Name, k.p.recipe.Package.Quantize)
+	files, err := k.toGGUF(ctx, k.s.path("merged"), from.name, k.p.recipe.Package.Quantize)
 	return slices.Concat(files, beside, []string{"merged"}), err
 }
 
@@ -405,17 +427,17 @@ const adapterFile = "adapter.gguf"
 
 // adapter makes the adapter alone and the base model that it goes on, if the
 // recipe asks for them.
-func (k *packing) adapter(ctx context.Context, b *base, adapter string) ([]string, error) {
-	if !k.p.recipe.Package.Adapter {
+func (k *packing) adapter(ctx context.Context, from source) ([]string, error) {
+	if !k.p.recipe.Package.Adapter || from.adapter == "" {
 		return nil, nil
 	}
 	err := k.make(adapterFile, "convert the adapter", func(*progress.Task) (string, error) {
-		return pack.Converter(), pack.AdapterToGGUF(ctx, adapter, b.model, k.s.path(adapterFile), k.p.recipe.Package.Name)
+		return pack.Converter(), pack.AdapterToGGUF(ctx, from.adapter, from.base.model, k.s.path(adapterFile), from.name)
 	})
 	if err != nil {
 		return nil, err
 	}
-	origin, err := k.p.baseGGUF(ctx, b)
+	origin, err := k.p.baseGGUF(ctx, from.base)
 	if err != nil {
 		return nil, err
 	}
@@ -466,7 +488,7 @@ func (p *pipeline) fetchNotices(ctx context.Context, name, folder string) error 
 }
 
 // texts writes what belongs to the weights, and returns the names of the files.
-func (k *packing) texts(trained step, l licence.Licence, made *packed) ([]string, error) {
+func (k *packing) texts(trained step, l licence.Licence, made *packed, describe func(*card.Card)) ([]string, error) {
 	p, names := k.p, []string{"Modelfile", cardFile}
 	for _, f := range []struct{ name, text string }{{licenceFile, l.Text}, {"NOTICE", l.Notice}} {
 		if f.text == "" {
@@ -482,7 +504,7 @@ func (k *packing) texts(trained step, l licence.Licence, made *packed) ([]string
 	if err := writeModelfile(k.s.path("Modelfile"), o); err != nil {
 		return nil, err
 	}
-	if p.recipe.Package.Adapter {
+	if _, alone := k.parts[adapterFile]; alone {
 		o.From, o.Adapter = "./"+p.baseBeside(), "./"+adapterFile
 		if err := writeModelfile(k.s.path(adapterModelfile), o); err != nil {
 			return nil, err
@@ -502,7 +524,10 @@ func (k *packing) texts(trained step, l licence.Licence, made *packed) ([]string
 		return nil, err
 	}
 	c.Date, c.Tool, c.Plot = p.Now(), Version(), plotFile
-	packaged(c, packInputs{Package: p.recipe.Package}, made, names)
+	ofPackage(c, p.recipe.Package, made, names)
+	if describe != nil {
+		describe(c)
+	}
 	return names, runs.WriteWith(k.s.path(cardFile), c.Write)
 }
 

@@ -174,19 +174,19 @@ func cardOf(r *record.Run) (*card.Card, error) {
 	return c, nil
 }
 
-// packaged makes a card that of a package: the files that are served, what made
+// ofPackage makes a card that of a package: the files that are served, what made
 // them, and the licence that is beside them.
-func packaged(c *card.Card, inputs packInputs, made *packed, files []string) {
-	c.Recipe.Package = inputs.Package
-	c.GGUF = ggufName(inputs.Package.Quantize[0])
+func ofPackage(c *card.Card, o recipe.Package, made *packed, files []string) {
+	c.Recipe.Package = o
+	c.GGUF = ggufName(o.Quantize[0])
 	if made.Licence != nil {
 		c.Base = licence.Licence{Name: made.Licence.Base, From: made.Licence.From}
 	}
 	for _, d := range made.Steps {
 		c.Parts = append(c.Parts, card.Part{Name: d.Output, Size: d.Size, Tool: d.Tool})
-	}
-	if inputs.Package.Adapter {
-		c.Adapter = adapterFile
+		if d.Output == adapterFile {
+			c.Adapter = adapterFile
+		}
 	}
 	if slices.Contains(files, licenceFile) {
 		c.LicenseFile = licenceFile
@@ -244,6 +244,6 @@ func currentCard(s *record.Store, name string) (*card.Card, error) {
 	for _, f := range pack.Manifest.Files {
 		files = append(files, f.Path)
 	}
-	packaged(c, in, &made, files)
+	ofPackage(c, in.Package, &made, files)
 	return c, nil
 }
