@@ -115,7 +115,7 @@ func (o cleanOptions) resolve() (inputs map[string]any, held []audit.HeldOut, er
 		}
 	}
 	skip := slices.Sorted(slices.Values(o.skip))
-	return map[string]any{"version": cleanVersion, "engine": "embedded " + check.Version, "extractor": answer.Version, "skip": skip, "suites": sums}, options.HeldOut, nil
+	return map[string]any{"version": cleanVersion, "engine": embeddedEngine(), "extractor": answer.Version, "skip": skip, "suites": sums}, options.HeldOut, nil
 }
 
 func (a *app) writeCleaned(ctx context.Context, d *runs.Dir, in *rowsFile, o clean.Options) (*clean.Counts, error) {

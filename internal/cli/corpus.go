@@ -15,6 +15,7 @@ import (
 	"bbjtune/bbj/generation"
 	"bbjtune/internal/corpus"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/progress"
 	"bbjtune/internal/runs"
 )
 
@@ -26,6 +27,7 @@ type corpusOptions struct {
 	keepHeaders   bool
 	secrets       string
 	maxCharacters int
+	shard         string
 	format        string
 }
 
@@ -46,10 +48,10 @@ type corpusCounts struct {
 }
 
 func (a *app) corpusCommand() *cobra.Command {
-	c := &cobra.Command{Use: "corpus", Short: "make training text of trees of BBj source", Args: args(0, 0, "a subcommand: build"), RunE: func(cmd *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: "corpus", Short: "make training text of trees of BBj source", Args: args(0, 0, "a subcommand: build or merge"), RunE: func(cmd *cobra.Command, _ []string) error {
 		return cmd.Help()
 	}}
-	c.AddCommand(a.corpusBuildCommand())
+	c.AddCommand(a.corpusBuildCommand(), a.corpusMergeCommand())
 	return c
 }
 
@@ -69,7 +71,11 @@ rules, in their order:
 
 A document of more than --max-characters is cut between classes, callpoints,
 methods and routines, never inside a statement or a method, so that a piece may
-be longer.`,
+be longer.
+
+With --shard i/n only the rules that look at one file alone are carried out, and
+only on the part i of n of the files, into a folder below runs/corpus-shard.
+"bbjtune corpus merge" makes one corpus of all parts, the same as without --shard.`,
 		Args: args(1, -1, "one or more folders"),
 		RunE: func(cmd *cobra.Command, list []string) error {
 			return a.buildCorpus(cmd.Context(), list, o)
@@ -82,6 +88,7 @@ be longer.`,
 	f.BoolVar(&o.keepHeaders, "keep-headers", false, "leave licences and copyright notices where they are")
 	f.StringVar(&o.secrets, "secrets", string(corpus.SetAside), "what becomes of files with keys or passwords: set-aside, mask or keep")
 	f.IntVar(&o.maxCharacters, "max-characters", 12000, "characters from which a document is cut, about three to a token")
+	f.StringVar(&o.shard, "shard", "", "the part of the files to look at, as 2/4; corpus merge joins the parts")
 	outputFormat(c, &o.format, "text", "json")
 	return c
 }
@@ -108,6 +115,9 @@ func (a *app) buildCorpus(ctx context.Context, dirs []string, o corpusOptions) e
 	if len(list.Files) == 0 {
 		return fault.Newf("check the folders and --extensions", "there is no BBj source (%s) in %s", strings.Join(o.extensions, " "), strings.Join(dirs, ", "))
 	}
+	if o.shard != "" {
+		return a.buildShard(ctx, dirs, list, o, options, inputs)
+	}
 	if inputs["files"], err = list.Hash(ctx); err != nil {
 		return err
 	}
@@ -115,10 +125,27 @@ func (a *app) buildCorpus(ctx context.Context, dirs []string, o corpusOptions) e
 	if err != nil {
 		return err
 	}
+	return a.finishCorpus(d, m, list.Others, list.Links, o.format, func(task *progress.Task) (*corpus.Result, error) {
+		options.Progress = func(done, total int) {
+			detail := fmt.Sprintf("%d of %d files", done, total)
+			if done == total {
+				detail = lookingAlike
+			}
+			task.Update(float64(done), float64(total), detail)
+		}
+		return corpus.Build(ctx, check.Embedded{}, list.Files, options)
+	}, options.MaxCharacters)
+}
+
+const lookingAlike = "looking for near-duplicates"
+
+// finishCorpus makes the folder of a corpus, unless it is there, and says what it
+// holds.
+func (a *app) finishCorpus(d *runs.Dir, m *runs.Manifest, others, links int, format string, build func(*progress.Task) (*corpus.Result, error), maxCharacters int) (err error) {
 	var counts corpusCounts
 	if m == nil {
 		defer d.Close()
-		counts, err = a.writeCorpus(ctx, d, list, options)
+		counts, err = a.writeCorpus(d, build, maxCharacters)
 	} else if err = json.Unmarshal(m.Result, &counts); err == nil {
 		a.show.Say("✓ corpus: done before")
 	}
@@ -126,8 +153,8 @@ func (a *app) buildCorpus(ctx context.Context, dirs []string, o corpusOptions) e
 		return err
 	}
 	// What is not source does not count towards the folder's name.
-	counts.Others, counts.Links = list.Others, list.Links
-	return a.sayCorpus(d.Path, counts, o.format)
+	counts.Others, counts.Links = others, links
+	return a.sayCorpus(d.Path, counts, format)
 }
 
 // resolve checks the flags; inputs are what decides the outcome besides the files.
@@ -151,7 +178,7 @@ func (o corpusOptions) resolve() (corpus.Options, map[string]any, error) {
 		}
 	}
 	return options, map[string]any{
-		"version": corpus.BuildVersion, "engine": "embedded " + check.Version, "extensions": o.plainExtensions(), "suites": sums,
+		"version": corpus.BuildVersion, "engine": embeddedEngine(), "extensions": o.plainExtensions(), "suites": sums,
 		"include_broken": o.includeBroken, "keep_headers": o.keepHeaders, "secrets": o.secrets, "max_characters": o.maxCharacters,
 	}, nil
 }
@@ -179,21 +206,14 @@ func corpusName(dirs []string) string {
 	return strings.Trim(unplain.ReplaceAllString(name, "-"), "-.")
 }
 
-func (a *app) writeCorpus(ctx context.Context, d *runs.Dir, list corpus.Listing, o corpus.Options) (corpusCounts, error) {
+func (a *app) writeCorpus(d *runs.Dir, build func(*progress.Task) (*corpus.Result, error), maxCharacters int) (corpusCounts, error) {
 	task := a.show.Start("corpus")
 	defer task.Drop()
-	o.Progress = func(done, total int) {
-		detail := fmt.Sprintf("%d of %d files", done, total)
-		if done == total {
-			detail = "looking for near-duplicates"
-		}
-		task.Update(float64(done), float64(total), detail)
-	}
-	r, err := corpus.Build(ctx, check.Embedded{}, list.Files, o)
+	r, err := build(task)
 	if err != nil {
 		return corpusCounts{}, err
 	}
-	counts := countCorpus(r, len(list.Files), o.MaxCharacters)
+	counts := countCorpus(r, maxCharacters)
 	if err := writeLines(d.File(corpus.DocumentsFile), r.Documents); err != nil {
 		return counts, err
 	}
@@ -210,8 +230,8 @@ func (a *app) writeCorpus(ctx context.Context, d *runs.Dir, list corpus.Listing,
 	return counts, nil
 }
 
-func countCorpus(r *corpus.Result, files, maxCharacters int) corpusCounts {
-	counts := corpusCounts{Files: files, Kept: r.Kept, Removed: map[string]int{}, Changed: map[string]int{}, Generations: r.Generations, Documents: len(r.Documents)}
+func countCorpus(r *corpus.Result, maxCharacters int) corpusCounts {
+	counts := corpusCounts{Files: r.Kept + len(r.Removed), Kept: r.Kept, Removed: map[string]int{}, Changed: map[string]int{}, Generations: r.Generations, Documents: len(r.Documents)}
 	for _, x := range r.Removed {
 		counts.Removed[x.Rule]++
 	}
@@ -290,3 +310,6 @@ func (c corpusCounts) remarks() string {
 	}
 	return b.String()
 }
+
+// embeddedEngine is what compiles, and its version.
+func embeddedEngine() string { return "embedded " + check.Version }

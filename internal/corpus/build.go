@@ -78,41 +78,60 @@ type Result struct {
 // Build makes documents of the files. All lists are in the order of the sources,
 // and do not depend on how many cores there are.
 func Build(ctx context.Context, engine compile.Engine, files []Entry, o Options) (*Result, error) {
+	j := newJoiner()
+	err := examineAll(ctx, engine, files, o, j.take)
+	if err != nil {
+		return nil, err
+	}
+	return j.finish(ctx, o.MaxCharacters)
+}
+
+// examineAll takes the files through all rules that look at one file alone, and
+// gives what became of them to take, in their order.
+func examineAll(ctx context.Context, engine compile.Engine, files []Entry, o Options, take func(*candidate) error) error {
 	var held []string
 	for _, h := range o.HeldOut {
 		held = append(held, h.Text)
 	}
-	b := builder{held: near.NewIndex(held), engine: engine, o: o, seen: map[[sha256.Size]byte]string{}, result: &Result{Generations: map[generation.Generation]int{}}}
+	x := examiner{held: near.NewIndex(held), engine: engine, o: o}
 	for done := 0; done < len(files); done += batch {
-		if err := b.read(ctx, files[done:min(done+batch, len(files))]); err != nil {
-			return nil, err
+		list, err := x.read(ctx, files[done:min(done+batch, len(files))])
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			if err := take(c); err != nil {
+				return err
+			}
 		}
 		if o.Progress != nil {
 			o.Progress(min(done+batch, len(files)), len(files))
 		}
 	}
-	if err := b.dropAlike(ctx); err != nil {
-		return nil, err
-	}
-	for _, c := range b.kept {
-		b.result.add(c, o.MaxCharacters)
-	}
-	slices.SortFunc(b.result.Removed, func(x, y Removed) int { return strings.Compare(x.Source, y.Source) })
-	return b.result, nil
+	return nil
 }
 
 // batch is how many files are read before they are judged: enough to keep all
 // cores busy.
 const batch = 256
 
-type builder struct {
+// examiner carries out the rules that look at one file alone.
+type examiner struct {
 	engine compile.Engine
 	o      Options
 	held   *near.Index
+}
+
+// joiner carries out those that compare the files.
+type joiner struct {
 	seen   map[[sha256.Size]byte]string // the source of every text
 	bytes  int
 	kept   []*candidate
 	result *Result
+}
+
+func newJoiner() *joiner {
+	return &joiner{seen: map[[sha256.Size]byte]string{}, result: &Result{Generations: map[generation.Generation]int{}}}
 }
 
 // candidate is a file on its way through the rules.
@@ -131,29 +150,20 @@ func (c *candidate) change(rule, what string, line int, before string) {
 	c.changed = append(c.changed, Changed{c.source, rule, what, line, before})
 }
 
-// read takes files through all rules that look at one file alone.
-func (b *builder) read(ctx context.Context, files []Entry) error {
+func (x *examiner) read(ctx context.Context, files []Entry) ([]*candidate, error) {
 	list := make([]*candidate, len(files))
 	err := each(ctx, len(files), func(i int) (err error) {
-		list[i], err = b.examine(files[i])
+		list[i], err = x.examine(files[i])
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := b.compile(ctx, list); err != nil {
-		return err
-	}
-	for _, c := range list {
-		if err := b.take(c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return list, x.compile(ctx, list)
 }
 
 // examine reads a file and carries out the rules that come before the compiler.
-func (b *builder) examine(f Entry) (*candidate, error) {
+func (x *examiner) examine(f Entry) (*candidate, error) {
 	c := &candidate{source: f.Source}
 	if f.size > maxSize {
 		c.out = verdict{"large", fmt.Sprintf("larger than %d MB", maxSize>>20), 0}
@@ -175,9 +185,9 @@ func (b *builder) examine(f Entry) (*candidate, error) {
 	}
 	c.header.text = d.text
 	if c.out = c.generated(); c.out.rule == "" {
-		c.secrets(b.o.Secrets)
+		c.secrets(x.o.Secrets)
 	}
-	if c.out.rule == "" && !b.o.KeepHeaders {
+	if c.out.rule == "" && !x.o.KeepHeaders {
 		c.licence()
 	}
 	return c, nil
@@ -203,7 +213,7 @@ func (e Entry) read() ([]byte, error) {
 
 // compile judges the programs, and those that do not compile by whether they are
 // programs at all.
-func (b *builder) compile(ctx context.Context, list []*candidate) error {
+func (x *examiner) compile(ctx context.Context, list []*candidate) error {
 	var sources []compile.Source
 	var of []*candidate
 	var above []int
@@ -215,7 +225,7 @@ func (b *builder) compile(ctx context.Context, list []*candidate) error {
 			sources, of, above = append(sources, compile.Source{Name: c.source, Text: body.code}), append(of, c), append(above, body.above)
 		}
 	}
-	verdicts, err := b.engine.Compile(ctx, sources)
+	verdicts, err := x.engine.Compile(ctx, sources)
 	if err != nil {
 		return err
 	}
@@ -229,8 +239,8 @@ func (b *builder) compile(ctx context.Context, list []*candidate) error {
 	}
 	return each(ctx, len(list), func(i int) error {
 		if c := list[i]; c.out.rule == "" {
-			c.judge(first[c], b.o.IncludeBroken)
-			b.holdOut(c)
+			c.judge(first[c], x.o.IncludeBroken)
+			x.holdOut(c)
 		}
 		return nil
 	})
@@ -254,41 +264,53 @@ func rejection(v compile.Verdict, callpoints bool) (diag.Diagnostic, bool) {
 }
 
 // holdOut sets aside what evaluation is measured with.
-func (b *builder) holdOut(c *candidate) {
-	if i, how := b.held.Find(c.text()); c.out.rule == "" && how != near.None {
-		c.out = verdict{"held-out", string(how) + " the evaluation case " + b.o.HeldOut[i].Name, 0}
+func (x *examiner) holdOut(c *candidate) {
+	if i, how := x.held.Find(c.text()); c.out.rule == "" && how != near.None {
+		c.out = verdict{"held-out", string(how) + " the evaluation case " + x.o.HeldOut[i].Name, 0}
 	}
 }
 
 // take keeps a candidate, or sets it aside.
-func (b *builder) take(c *candidate) error {
+func (j *joiner) take(c *candidate) error {
 	sum := sha256.Sum256([]byte(c.text()))
-	if first := b.seen[sum]; c.out.rule == "" && first != "" {
+	if first := j.seen[sum]; c.out.rule == "" && first != "" {
 		c.out = verdict{"duplicates", "the same text as " + first, 0}
 	}
 	if c.out.rule != "" {
-		b.result.remove(c)
+		j.result.remove(c)
 		return nil
 	}
-	b.seen[sum] = c.source
-	b.kept = append(b.kept, c)
-	if b.bytes += len(c.text()); b.bytes > maxText {
+	j.seen[sum] = c.source
+	j.kept = append(j.kept, c)
+	if j.bytes += len(c.text()); j.bytes > maxText {
 		return fault.Newf("build a corpus of a part of the folders at a time", "there are more than %d MB of source, too much to compare in memory", maxText>>20)
 	}
 	return nil
 }
 
+// finish compares what take has kept, and makes documents of what is left.
+func (j *joiner) finish(ctx context.Context, maxCharacters int) (*Result, error) {
+	if err := j.dropAlike(ctx); err != nil {
+		return nil, err
+	}
+	for _, c := range j.kept {
+		j.result.add(c, maxCharacters)
+	}
+	slices.SortStableFunc(j.result.Removed, func(x, y Removed) int { return strings.Compare(x.Source, y.Source) })
+	return j.result, nil
+}
+
 // dropAlike keeps of files that resemble each other the one that compiles, then the
 // longest, then the first by name, and of the others those that do not resemble
 // one that is kept.
-func (b *builder) dropAlike(ctx context.Context) error {
-	texts := make([]string, len(b.kept))
-	for i, c := range b.kept {
+func (j *joiner) dropAlike(ctx context.Context) error {
+	texts := make([]string, len(j.kept))
+	for i, c := range j.kept {
 		texts[i] = c.text()
 	}
 	members := map[int][]*candidate{}
 	roots := near.Clusters(texts)
-	for i, c := range b.kept {
+	for i, c := range j.kept {
 		members[roots[i]] = append(members[roots[i]], c)
 	}
 	for _, alike := range members { // clusters have nothing in common
@@ -296,9 +318,9 @@ func (b *builder) dropAlike(ctx context.Context) error {
 			return err
 		}
 	}
-	b.kept = slices.DeleteFunc(b.kept, func(c *candidate) bool {
+	j.kept = slices.DeleteFunc(j.kept, func(c *candidate) bool {
 		if c.out.rule != "" {
-			b.result.remove(c)
+			j.result.remove(c)
 		}
 		return c.out.rule != ""
 	})

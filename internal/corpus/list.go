@@ -120,19 +120,38 @@ func (l *lister) file(source, file string, d fs.DirEntry) error {
 // Hash returns one hash over the sources and contents of the files, in
 // hexadecimal. It reads them all, so that it also finds those that cannot be read.
 func (l Listing) Hash(ctx context.Context) (string, error) {
-	sums := make([][sha256.Size]byte, len(l.Files))
-	err := each(ctx, len(l.Files), func(i int) (err error) {
-		sums[i], err = l.Files[i].sum()
-		return err
-	})
+	contents, err := l.contents(ctx)
 	if err != nil {
 		return "", err
 	}
+	return hashContents(contents), nil
+}
+
+// content is what a file holds: its size and the SHA-256 of so much as is read.
+type content struct {
+	Source string `json:"source"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+func (l Listing) contents(ctx context.Context) ([]content, error) {
+	list := make([]content, len(l.Files))
+	err := each(ctx, len(l.Files), func(i int) error {
+		f := l.Files[i]
+		sum, err := f.sum()
+		list[i] = content{f.Source, f.size, hex.EncodeToString(sum[:])}
+		return err
+	})
+	return list, err
+}
+
+// hashContents returns one hash over files in the order of their sources.
+func hashContents(list []content) string {
 	h := sha256.New()
-	for i, f := range l.Files {
-		fmt.Fprintf(h, "%s\x00%d\x00%x\n", f.Source, f.size, sums[i])
+	for _, c := range list {
+		fmt.Fprintf(h, "%s\x00%d\x00%s\n", c.Source, c.Size, c.SHA256)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // sum hashes the content, so much of it as is read.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/runs"
@@ -21,16 +22,20 @@ const (
 
 // Read returns the documents of a folder that a build has finished, in their order.
 func Read(dir string) ([]Document, error) {
+	return readLines[Document](dir, Kind, DocumentsFile, "name a folder that bbjtune corpus build has made")
+}
+
+// readLines reads the values in a file of a finished folder of a kind.
+func readLines[T any](dir, kind, name, hint string) ([]T, error) {
 	m, err := runs.ReadManifest(dir)
 	if err != nil {
 		return nil, err
 	}
-	const hint = "name a folder that bbjtune corpus build has made"
-	recorded, ok := m.Lookup(DocumentsFile)
-	if m.Kind != Kind || !ok {
-		return nil, fault.Newf(hint, "%s is no corpus, but of kind %s", dir, m.Kind)
+	recorded, ok := m.Lookup(name)
+	if m.Kind != kind || !ok {
+		return nil, fault.Newf(hint, "%s is no %s, but of kind %s", dir, strings.ReplaceAll(kind, "-", " "), m.Kind)
 	}
-	path := filepath.Join(dir, DocumentsFile)
+	path := filepath.Join(dir, name)
 	switch sum, _, err := runs.HashFile(path); {
 	case err != nil:
 		return nil, err
@@ -42,14 +47,14 @@ func Read(dir string) ([]Document, error) {
 		return nil, err
 	}
 	defer f.Close()
-	var list []Document
+	var list []T
 	for dec := json.NewDecoder(bufio.NewReader(f)); ; {
-		var d Document
-		if err := dec.Decode(&d); errors.Is(err, io.EOF) {
+		var v T
+		if err := dec.Decode(&v); errors.Is(err, io.EOF) {
 			return list, nil
 		} else if err != nil {
-			return nil, fault.Wrap(fmt.Errorf("%s: document %d: %w", path, len(list)+1, err), hint)
+			return nil, fault.Wrap(fmt.Errorf("%s: line %d: %w", path, len(list)+1, err), hint)
 		}
-		list = append(list, d)
+		list = append(list, v)
 	}
 }
