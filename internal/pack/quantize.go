@@ -43,8 +43,12 @@ func LlamaQuantize(ctx context.Context, program, source, out, form string, log i
 	if err := flushFile(part); err != nil {
 		return "", err
 	}
-	if _, err := Inspect(part); err != nil {
+	info, err := Inspect(part)
+	if err != nil {
 		return "", err
+	}
+	if info.Type != strings.ToUpper(form) {
+		return "", fault.New(fmt.Sprintf("%s was to write %s and wrote %s", program, strings.ToUpper(form), info.Type), "name llama.cpp's own llama-quantize")
 	}
 	if err := os.Rename(part, out); err != nil {
 		return "", err

@@ -50,18 +50,19 @@ func TestLlamaQuantize(t *testing.T) {
 	if _, err := pack.ToGGUF(t.Context(), llama().write(t), source, meta); err != nil {
 		t.Fatal(err)
 	}
-	cases := []struct{ role, tool, message string }{
-		{"copy", "llama.cpp b9190 (" + filepath.Base(os.Args[0]) + ")", ""},
-		{"half", "", "the file is no GGUF, or damaged"},
-		{"fail", "", "failed to quantize: no room for Q4_K_M"},
+	cases := []struct{ role, form, tool, message string }{
+		{"copy", "f16", "llama.cpp b9190 (" + filepath.Base(os.Args[0]) + ")", ""},
+		{"copy", "q4_k_m", "", "was to write Q4_K_M and wrote F16"},
+		{"half", "f16", "", "the file is no GGUF, or damaged"},
+		{"fail", "q4_k_m", "", "failed to quantize: no room for Q4_K_M"},
 	}
 	for _, c := range cases {
-		t.Run(c.role, func(t *testing.T) {
+		t.Run(c.role+" "+c.form, func(t *testing.T) {
 			t.Setenv(role, c.role)
 			out := filepath.Join(t.TempDir(), "q4.gguf")
 			writeFile(t, out+".part", []byte("debris"))
 			var log bytes.Buffer
-			tool, err := pack.LlamaQuantize(t.Context(), os.Args[0], source, out, "q4_k_m", &log)
+			tool, err := pack.LlamaQuantize(t.Context(), os.Args[0], source, out, c.form, &log)
 			if tool != c.tool || (err == nil) != (c.message == "") {
 				t.Fatalf("tool %q, err = %v", tool, err)
 			}
