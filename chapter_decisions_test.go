@@ -178,7 +178,7 @@ func commands(t *testing.T, dir string) []string {
 		for _, sub := range inner {
 			list = append(list, name+" "+sub)
 		}
-		if regexp.MustCompile(`\n  bbjtune `+name+` [A-Z]`).MatchString(help(t, dir, name)) {
+		if regexp.MustCompile(`\n  bbjtune ` + name + ` [A-Z]`).MatchString(help(t, dir, name)) {
 			list = append(list, name)
 		}
 	}

@@ -149,7 +149,7 @@ KINDS: dict[str, dict[str, Check]] = {
     "check_graft": {"base_model": text, "onto": text},
     "graft": {"base_model": text, "onto": text, "adapters": adapters, "output": text},
     "count": {"base_model": text, "texts": text, "output": text},
-    "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
+    "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0")},
     "generate": {
         "base_model": text,
         "adapter": optional(text),

@@ -52,7 +52,7 @@ func TestParseRefuses(t *testing.T) {
 		{"no context", minimal + "package: {num_ctx: -7}", "r.yaml:4: package.num_ctx is -7", "write a value from 256 to 1048576"},
 		{"escape in the name", strings.Replace(minimal, "name: x", `name: "a\e[31m"`, 1), `r.yaml:1: name "a\x1b[31m" must be a plain word: it names the run folders`, "write letters, digits, - and _"},
 		{"no number", minimal + "lora: {dropout: .nan}", "r.yaml:4: lora.dropout is NaN", "write a value from 0 to 0.9"},
-		{"a form that is none", minimal + "package: {quantize: [f16, q2]}", `r.yaml:4: package.quantize is "q2"`, "write one of f16, q8_0, q4_0"},
+		{"a form that is none", minimal + "package: {quantize: [f16, q2]}", `r.yaml:4: package.quantize is "q2"`, "write one of f16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0"},
 		{"a graft onto itself", minimal + "graft: {onto: a/b}", "r.yaml:4: graft.onto is the model that is trained", ""},
 		{"a start of stage 1", minimal + "stage1: {start: merged}", "r.yaml:4: stage1.start is set, but stage 1 starts from the base model", ""},
 		{"nothing to merge", minimal + "stage1: {enabled: false}\nstage2: {start: merged}", "r.yaml:5: stage2.start is merged, but stage 1 is switched off", ""},
