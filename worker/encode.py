@@ -60,11 +60,13 @@ def read_rows(path: str, kind: str) -> dict[int, Any]:
     try:
         lines = Path(path).read_text(encoding="utf-8").split("\n")  # splitlines would split inside strings, at NEL
     except FileNotFoundError:
-        raise BadInput(f"no such data file: {path}") from None
+        raise BadInput(f"no such data file: {path}", "build the data again with bbjtune data build") from None
     except OSError as error:
-        raise BadInput(f"cannot read the data file {path}: {error.strerror}") from None
+        raise BadInput(
+            f"cannot read the data file {path}: {error.strerror}", "see who may read it, or build the data again"
+        ) from None
     except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8 text") from None
+        raise BadInput(f"{path} is not UTF-8 text", "build the data again with bbjtune data build") from None
     rows = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -73,7 +75,7 @@ def read_rows(path: str, kind: str) -> dict[int, Any]:
             rows[number] = check_row(json.loads(line), kind)
         except (ValueError, BadInput) as error:
             reason = "is not JSON" if isinstance(error, ValueError) else error.message
-            raise BadInput(f"{path} line {number} {reason}") from None
+            raise BadInput(f"{path} line {number} {reason}", "build the data again with bbjtune data build") from None
     return rows
 
 
@@ -170,7 +172,9 @@ def reject_control_tokens(tokenizer: PreTrainedTokenizerBase, messages: list[dic
     for message in messages:
         for token in control:
             if token in message["content"]:
-                raise BadInput(f"a message contains the template's own token {token}")
+                raise BadInput(
+                    f"a message contains the template's own token {token}", "take it out of the row, or write it apart"
+                )
 
 
 def encode_rows(

@@ -64,7 +64,10 @@ def with_adapter(model: PreTrainedModel, adapter: str | None) -> Any:
     try:
         return PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError) as error:
-        raise BadInput(f"the adapter does not fit the base model: {first_line(error)}") from error
+        raise BadInput(
+            f"the adapter does not fit the base model: {first_line(error)}",
+            "name the base model that it was trained on",
+        ) from error
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: dict[str, Any]) -> list[int]:

@@ -20,6 +20,9 @@ class BadInput(Exception):
         self.hint = hint
 
 
+LORA_HINT = "name layers of the model in lora.targets, or write all-linear"
+
+
 class NanLoss(Exception):
     """Loss or weights are no longer finite."""
 
@@ -146,7 +149,7 @@ KINDS: dict[str, dict[str, Check]] = {
     "check_graft": {"base_model": text, "onto": text},
     "graft": {"base_model": text, "onto": text, "adapters": adapters, "output": text},
     "count": {"base_model": text, "texts": text, "output": text},
-    "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q4_0")},
+    "quantize": {"source": text, "output": text, "type": one_of("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0")},
     "generate": {
         "base_model": text,
         "adapter": optional(text),
@@ -365,5 +368,9 @@ def is_full_disk(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in full
 
 
+LONGEST = 400  # of what a library says: some list all that they know
+
+
 def first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0]
+    line = (str(error).strip().splitlines() or ["no message"])[0]
+    return line if len(line) <= LONGEST else line[:LONGEST] + " …"

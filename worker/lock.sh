@@ -23,6 +23,7 @@ lock unsloth "$@"
 lock uv "$@"
 lock demo-base --no-deps "$@"
 lock humaneval --no-deps "$@"
+lock quantize --no-deps "$@"
 lock dev "$@"
 
 # torch imports on a CPU machine without these GPU libraries (1.5 GB less on disk). What is left no longer satisfies

@@ -227,7 +227,7 @@ def show(tokenizer: PreTrainedTokenizerBase, encoded: Encoded, lines: list[int],
         found = [row for number, row in zip(encoded.lines, encoded.rows, strict=True) if number == line]
         if not found:
             why = "has no trained token" if line in encoded.zero_lines else "is longer than max_length"
-            raise BadInput(f"the row in line {line} is not trained on: it {why}")
+            raise BadInput(f"the row in line {line} is not trained on: it {why}", "name another line, or mend the row")
         shown += [Row(line, tokens_of(tokenizer, row["input_ids"], row["labels"])) for row in found]
     return shown
 

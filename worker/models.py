@@ -60,7 +60,7 @@ def import_base(job: dict[str, Any], emit: Emit) -> dict[str, Any]:
     if source.lower().endswith(".gguf"):
         path = Path(source)
         if not path.is_file():
-            raise BadInput(f"no such model file: {source}")
+            raise BadInput(f"no such model file: {source}", "name a .gguf file that is there")
         # Without dequantize the model keeps GGUF's blocks, and those cannot be saved as safetensors.
         options = {"gguf_file": path.name, "quantization_config": GgufConfig(dequantize=True)}
         source = str(path.resolve().parent)
@@ -97,7 +97,10 @@ def merge(job: dict[str, Any]) -> dict[str, Any]:
     try:
         merged = PeftModel.from_pretrained(model, job["adapter"]).merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError) as error:
-        raise BadInput(f"the adapter does not fit the base model: {first_line(error)}") from error
+        raise BadInput(
+            f"the adapter does not fit the base model: {first_line(error)}",
+            "name the base model that it was trained on",
+        ) from error
     save_folder(merged, tokenizer, Path(job["output"]))
     return {"output": job["output"], "parameters": merged.num_parameters(), "dtype": job["dtype"]}
 
@@ -116,7 +119,9 @@ def load_tokenizer(
             ) from error
         raise BadInput(f"no usable tokenizer in {source}", "a model folder holds tokenizer.json") from error
     if tokenizer.eos_token_id is None:
-        raise BadInput(f"the tokenizer of {source} has no end-of-sequence token")
+        raise BadInput(
+            f"the tokenizer of {source} has no end-of-sequence token", "name it as eos_token in tokenizer_config.json"
+        )
     if tokenizer.pad_token_id is None:
         # Safe, because labels are explicit: padding is never mistaken for a trained end token or the reverse.
         tokenizer.pad_token = tokenizer.eos_token
@@ -146,10 +151,15 @@ def load_model(source: str, **options: Any) -> PreTrainedModel:
     try:
         return AutoModelForCausalLM.from_pretrained(source, **options)
     except OSError as error:
-        raise BadInput(f"cannot load the model {source}: {first_line(error)}") from error
+        raise BadInput(
+            f"cannot load the model {source}: {first_line(error)}", "see whether its files are whole, and the network"
+        ) from error
     except ValueError as error:
         if "Unrecognized" in str(error) or "architecture" in str(error):
-            raise BadInput(f"the model {source} is of a kind that the installed transformers does not know") from error
+            raise BadInput(
+                f"the model {source} is of a kind that the installed transformers does not know",
+                "take a model of a kind that it knows, such as Qwen2.5-Coder",
+            ) from error
         raise
 
 
@@ -158,12 +168,12 @@ def check_source(source: str) -> None:
     path = Path(source)
     if path.is_dir():
         if not any(path.iterdir()):
-            raise BadInput(f"the model folder {source} is empty")
+            raise BadInput(f"the model folder {source} is empty", "put the model there, or name another folder")
         return
     if path.is_file():
         raise BadInput(f"{source} is a file, not a model folder", "import a .gguf file with import_base first")
     if path.is_absolute() or source.startswith(".") or source.count("/") > 1 or "\\" in source:
-        raise BadInput(f"no such model folder: {source}")
+        raise BadInput(f"no such model folder: {source}", "name a folder, or a model of the hub as owner/name")
 
 
 def check_adapter(folder: str) -> dict[str, Any]:

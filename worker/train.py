@@ -43,7 +43,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 import masks
 import unsloth_engine
 from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, expect, read_rows, render, verify_batch
-from jobs import BadInput, NanLoss, first_line
+from jobs import LORA_HINT, BadInput, NanLoss, first_line
 from models import (
     Emit,
     check_adapter,
@@ -402,7 +402,7 @@ def build_model(stage: Stage) -> PeftModel:
     try:
         return get_peft_model(model, lora_config(job, model, stage.tokenizer))
     except ValueError as error:
-        raise BadInput(f"the lora settings do not fit the model: {first_line(error)}") from error
+        raise BadInput(f"the lora settings do not fit the model: {first_line(error)}", LORA_HINT) from error
 
 
 # Above this length the scores that eager attention keeps for the backward pass outweigh what it gains.
@@ -683,7 +683,7 @@ class Trainer(SFTTrainer):
         """The card is the program's business: it knows the data and the evaluation."""
 
     def nan_loss(self, what: str) -> NanLoss:
-        good = [folder.name for folder in checkpoints(self.stage.output) if (folder / "complete.json").is_file()]
+        good = [folder.name for folder in checkpoints(self.stage.output) if not damage(folder)]
         return NanLoss(f"{what}; the last good checkpoint is {good[-1]}" if good else f"{what}, before any checkpoint")
 
 
@@ -836,7 +836,10 @@ def sft_config(stage: Stage) -> SFTConfig:
             **{named: job["gradient_checkpointing"]},
         )
     except ValueError as error:
-        raise BadInput(f"the training settings are not valid: {first_line(error)}") from error
+        raise BadInput(
+            f"the training settings are not valid: {first_line(error)}",
+            "docs/recipes.md lists every key and its values",
+        ) from error
 
 
 # Reports

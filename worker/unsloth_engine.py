@@ -12,7 +12,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from jobs import BadInput, first_line
+from jobs import LORA_HINT, BadInput, first_line
 
 if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig
@@ -93,7 +93,7 @@ def build_model(job: Job, quantization: BitsAndBytesConfig | None, dtype: Any) -
     try:
         model = FastLanguageModel.get_peft_model(model, **lora_arguments(job))
     except (TypeError, ValueError) as error:
-        raise BadInput(f"the lora settings do not fit the model: {first_line(error)}") from error
+        raise BadInput(f"the lora settings do not fit the model: {first_line(error)}", LORA_HINT) from error
     if job["adapter_in"]:
         continue_adapter(model, job["adapter_in"])
     return model

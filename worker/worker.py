@@ -124,7 +124,7 @@ def run(request: str, protocol: Protocol) -> None:
         elif job["kind"] == "quantize":
             from quantize import quantize
 
-            result = quantize(job)
+            result = quantize(job, protocol.emit)
         elif job["kind"] in ("graft", "check_graft"):
             import graft
 

@@ -26,8 +26,12 @@ func Pieces(src []byte) iter.Seq2[Role, string] {
 		text := string(src)
 		l := newLexer(text)
 		at := int32(0)
-		for {
+		for before := tEOL; ; {
 			t := l.next()
+			if before == tDot {
+				t.word = NoWord // a method or a field may be called as a verb is
+			}
+			before = t.kind
 			if t.start > at && !yield(AsPlain, text[at:t.start]) || t.kind == tEOF {
 				return
 			}

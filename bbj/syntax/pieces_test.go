@@ -9,7 +9,7 @@ import (
 )
 
 func TestPieces(t *testing.T) {
-	const src = "rem hi <b>\nprint \"a\",x+$0A$\nwindow! = sysgui!.addWindow(1)\nprint 'CS' ~ \"open\n"
+	const src = "rem hi <b>\nprint \"a\",x+$0A$\nwindow! = sysgui!.addWindow(1).close\nprint 'CS' ~ \"open\n"
 	names := map[syntax.Role]string{
 		syntax.AsVerb: "verb", syntax.AsName: "name", syntax.AsObject: "object", syntax.AsNumber: "number", syntax.AsText: "text",
 		syntax.AsMnemonic: "mnemonic", syntax.AsRemark: "remark", syntax.AsBroken: "broken",
@@ -20,7 +20,7 @@ func TestPieces(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s:%s", names[role], text))
 		}
 	}
-	want := `remark:rem hi <b>|verb:print|text:"a"|name:x|number:$0A$|object:window!|object:sysgui!|name:addWindow|number:1|verb:print|mnemonic:'CS'|broken:~|broken:"open`
+	want := `remark:rem hi <b>|verb:print|text:"a"|name:x|number:$0A$|object:window!|object:sysgui!|name:addWindow|number:1|name:close|verb:print|mnemonic:'CS'|broken:~|broken:"open`
 	if s := strings.Join(got, "|"); s != want {
 		t.Errorf("got  %s\nwant %s", s, want)
 	}

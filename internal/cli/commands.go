@@ -15,6 +15,7 @@ import (
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/printable"
+	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
 )
 
@@ -203,64 +204,48 @@ Status 1 then says that training would not start.`,
 }
 
 func (a *app) packCommand() *cobra.Command {
-	var onto string
-	var install bool
-	f := installFlags{}
+	f := packFlags{}
 	c := &cobra.Command{
-		Use:   "pack RECIPE",
-		Short: "merge the trained adapter with its base and convert the model to GGUF",
-		Long: `Pack makes a package of what was trained: the merged model, a GGUF file, a
-Modelfile and a model card. It prints the folder.
+		Use:   "pack RUN",
+		Short: "make a package of a training: one GGUF file in every form that is wanted, with Modelfile, model card and licence",
+		Long: `Pack merges the adapter of a training with its base model, converts the result
+to GGUF and quantizes it, and puts beside it the Modelfile for Ollama, the model
+card and the licence of the base model. RUN is a training (a folder, an ID, or
+the beginning of one) or a recipe, which is trained first where that is missing.
 
-Where the recipe has graft.onto, or with --graft-onto, it makes a second one and
-prints that folder as well: what was trained on the base model, added to the
-Instruct model of the same family (Shadow-FT, arXiv 2505.12716). Two models
+Each step says what did it, and so does manifest.json, with the hash of every
+file and where it comes from. Started again, pack goes on where it was; a form
+that is asked for later is made without merging again.
+
+Quantization is llama.cpp's own: a pinned build of it that bbjtune fetches, or
+the llama-quantize that BBJTUNE_LLAMA_QUANTIZE names.
+
+Where the recipe has graft.onto, or with --graft-onto, pack makes a second
+package and prints that folder as well: what was trained on the base model, added
+to the Instruct model of the same family (Shadow-FT, arXiv 2505.12716). Two models
 whose architecture, tensors or tokens differ are refused before the training.
 
 With --install the model is then created in a running Ollama, over its API: the
 file is sent unless Ollama has it, and template, system prompt, parameters and
 digests are compared with what was sent. A model of that name is replaced. What
 is packed already may also be named by its folder below runs/pack.`,
-		Args: args(1, 1, "one recipe"),
+		Args: args(1, 1, "one training or recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
-			if install {
-				return a.packAndInstall(cmd.Context(), list[0], f)
-			}
-			if f.url != "" || f.name != "" {
+			if !f.install && (f.ollama.url != "" || f.ollama.name != "") {
 				return fault.New("--ollama and --name go with --install", "add --install, or leave them out")
 			}
-			p, err := a.pipeline(list[0])
-			if err != nil {
-				return err
+			if f.install {
+				return a.packAndInstall(cmd.Context(), list[0], f)
 			}
-			defer p.close()
-			if onto != "" {
-				if err := p.recipe.GraftOnto(onto); err != nil {
-					return err
-				}
-			}
-			packed, grafted, err := p.packAll(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if f.format == "json" {
-				said := map[string]any{"version": 1, "package": packed.dir.Path}
-				if grafted != nil {
-					said["graft"] = grafted.dir.Path
-				}
-				return writeJSON(a.Out, said)
-			}
-			fmt.Fprintln(a.Out, packed.dir.Path)
-			if grafted != nil {
-				fmt.Fprintln(a.Out, grafted.dir.Path)
-			}
-			return nil
+			return a.pack(cmd.Context(), list[0], f)
 		},
 	}
-	c.Flags().StringVar(&onto, "graft-onto", "", "the Instruct model of the base model's family, named like base.model; it stands for graft.onto of the recipe")
-	c.Flags().BoolVar(&install, "install", false, "create the model in a running Ollama")
-	c.Flags().StringVar(&f.url, "ollama", "", "with --install: where Ollama runs (default: OLLAMA_HOST, else http://127.0.0.1:11434)")
-	c.Flags().StringVar(&f.name, "name", "", "with --install: the model's name there (default: package.name of the recipe)")
+	c.Flags().StringSliceVar(&f.quantize, "quantize", nil, "forms of the model, separated by commas, instead of the recipe's: "+strings.Join(recipe.Forms, ", ")+"; the first is served")
+	c.Flags().BoolVar(&f.adapter, "adapter", false, "the adapter alone as a GGUF file, too, with a Modelfile that puts it on its base")
+	c.Flags().StringVar(&f.onto, "graft-onto", "", "the Instruct model of the base model's family, named like base.model; it stands for graft.onto of the recipe")
+	c.Flags().BoolVar(&f.install, "install", false, "create the model in a running Ollama")
+	c.Flags().StringVar(&f.ollama.url, "ollama", "", "with --install: where Ollama runs (default: OLLAMA_HOST, else http://127.0.0.1:11434)")
+	c.Flags().StringVar(&f.ollama.name, "name", "", "with --install: the model's name there (default: package.name of the recipe)")
 	outputFormat(c, &f.format, "text", "json")
 	c.AddCommand(a.packVerifyCommand())
 	return c

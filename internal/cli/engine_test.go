@@ -56,6 +56,16 @@ func TestListsOfPackages(t *testing.T) {
 	}
 }
 
+func TestOptimizersOfBitsandbytes(t *testing.T) {
+	for optimizer, needs := range map[string]bool{"adamw_torch": false, "adafactor": false, "sgd": false, "paged_adamw_8bit": true, "lion_32bit": true, "ademamix": true} {
+		r := recipe.Defaults()
+		r.Optimizer = optimizer
+		if p := (&pipeline{recipe: &r}); r.NeedsBitsandbytes() != needs || (p.requirements() == "requirements-gpu.txt") != needs {
+			t.Errorf("%s: %v, %s", optimizer, r.NeedsBitsandbytes(), p.requirements())
+		}
+	}
+}
+
 func TestTrainingThatNeedsAGPU(t *testing.T) {
 	withGPU(t, false)
 	for _, c := range []struct{ engine, quantization, want string }{

@@ -149,7 +149,7 @@ func (p *pipeline) gate(ctx context.Context, s step, b *base, data step) error {
 	for _, n := range p.stages() {
 		name := fmt.Sprintf("stage%d", n)
 		kept := s.path(name, inspectFile)
-		if exists(kept) {
+		if text, err := os.ReadFile(kept); err == nil && json.Valid(text) {
 			continue
 		}
 		if err := os.MkdirAll(s.path(name), 0o755); err != nil {

@@ -13,10 +13,8 @@ import (
 	"bbjtune/internal/progress"
 )
 
-// installFlags say where a package is to be installed.
-type installFlags struct {
-	url, name, format string
-}
+// installFlags say where a package is to be installed, and under which name.
+type installFlags struct{ url, name string }
 
 // installed is what a package became in Ollama.
 type installed struct {
@@ -29,8 +27,8 @@ type installed struct {
 }
 
 // install makes a finished package known to a running Ollama.
-func (a *app) install(ctx context.Context, s step, running *ollama.Ollama, f installFlags) error {
-	m, err := ollamaModel(s, f.name)
+func (a *app) install(ctx context.Context, s step, running *ollama.Ollama, name, format string) error {
+	m, err := ollamaModel(s, name)
 	if err != nil {
 		return err
 	}
@@ -55,7 +53,7 @@ func (a *app) install(ctx context.Context, s step, running *ollama.Ollama, f ins
 	}
 	task.End("%s, %s", m.Name, digest[:min(len(digest), 19)])
 	out := installed{1, s.dir.Path, m.Name, digest, running.Version, running.Address}
-	if f.format == "json" {
+	if format == "json" {
 		return writeJSON(a.Out, out)
 	}
 	fmt.Fprintf(a.Out, "installed %s in ollama %s at %s\ndigest    %s\nask it:   ollama run %s\n", out.Name, progress.Printable(out.Ollama), out.URL, progress.Printable(out.Digest), out.Name)
@@ -87,13 +85,15 @@ func ollamaModel(s step, name string) (ollama.Model, error) {
 	return m, ollama.CheckName(m.Name)
 }
 
-// packageOf opens a finished package by its folder, or by the recipe that it is
-// made by.
-func (a *app) packageOf(ctx context.Context, name string) (step, error) {
+// packageOf opens a finished package by its folder, or makes that of a training or
+// a recipe.
+func (a *app) packageOf(ctx context.Context, name string, f packFlags) (step, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return finished(name, "pack")
+		if _, err := finished(name, "train"); err != nil {
+			return finished(name, "pack")
+		}
 	}
-	p, err := a.pipeline(name)
+	p, err := a.packPipeline(name, f)
 	if err != nil {
 		return step{}, err
 	}
@@ -103,24 +103,24 @@ func (a *app) packageOf(ctx context.Context, name string) (step, error) {
 
 // packAndInstall asks for Ollama first: it should not be found missing after the
 // hours of a training.
-func (a *app) packAndInstall(ctx context.Context, name string, f installFlags) error {
-	if f.name != "" {
-		if err := ollama.CheckName(f.name); err != nil {
+func (a *app) packAndInstall(ctx context.Context, name string, f packFlags) error {
+	if f.ollama.name != "" {
+		if err := ollama.CheckName(f.ollama.name); err != nil {
 			return err
 		}
 	}
-	running, err := ollama.Connect(ctx, ollama.Address(cmp.Or(f.url, a.Env("OLLAMA_HOST"))))
+	running, err := ollama.Connect(ctx, cmp.Or(f.ollama.url, a.Env("OLLAMA_HOST")))
 	if err != nil {
 		return err
 	}
-	s, err := a.packageOf(ctx, name)
+	s, err := a.packageOf(ctx, name, f)
 	if err != nil {
 		return err
 	}
 	if err := whole(s); err != nil {
 		return err
 	}
-	return a.install(ctx, s, running, f)
+	return a.install(ctx, s, running, f.ollama.name, f.format)
 }
 
 // whole reports a file of the folder that is missing or cut short.

@@ -16,7 +16,6 @@ import (
 	"bbjtune/bbj/compile"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/fault"
-	"bbjtune/internal/pack"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/pyenv"
 	"bbjtune/internal/recipe"
@@ -50,12 +49,16 @@ type pipeline struct {
 	onto    *base // what is grafted onto
 	trained *step
 	packed  *step
+	// weights is what trained was trained on, "" where that is not known before.
+	weights string
 
 	env    *pyenv.Env
 	script string // the folder of the unpacked worker
 	worker *trainer.Worker
 	// workerEnv is added to the worker's environment.
 	workerEnv []string
+	// quantizer runs in an environment of its own.
+	quantizer *trainer.Worker
 	logs      []io.Closer
 }
 
@@ -67,9 +70,13 @@ func (a *app) pipeline(path string) (*pipeline, error) {
 	return &pipeline{app: a, plan: plan, recipe: plan.Recipe, engine: check.Embedded{}}, nil
 }
 
-// close ends the worker and the logs.
+// close ends the workers and the logs.
 func (p *pipeline) close() {
 	p.endWorker()
+	if p.quantizer != nil {
+		p.quantizer.Close()
+		p.quantizer = nil
+	}
 	for _, l := range p.logs {
 		l.Close()
 	}
@@ -134,7 +141,7 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 // requirements is the list of packages that the worker runs on. Looking at rows
 // takes a tokenizer: a machine without a GPU is spared what only a GPU can use.
 func (p *pipeline) requirements() string {
-	if p.recipe.Quantization == "nf4" && !(p.looking && !hasGPU()) {
+	if p.recipe.NeedsBitsandbytes() && !(p.looking && !hasGPU()) {
 		return "requirements-gpu.txt"
 	}
 	return "requirements-cpu.txt"
@@ -270,8 +277,11 @@ func (p *pipeline) ensureBase(ctx context.Context) (*base, error) {
 		return p.origin, nil
 	}
 	b, err := p.findModel(ctx, "base.model", p.recipe.Base.Model)
+	if err != nil {
+		return nil, err
+	}
 	p.origin = b
-	return b, err
+	return b, p.sameBase(b)
 }
 
 // packaged begins the name of a model that comes in a Python package.
@@ -401,7 +411,13 @@ func baseInputs(identity, dtype string) map[string]any {
 // conversion that the tuned model goes through, so that nothing but the
 // training differs between them.
 func (p *pipeline) baseGGUF(ctx context.Context, b *base) (string, error) {
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-base", map[string]any{"model": b.identity, "template": chat.Template, "form": ggufForm, "quantize": p.recipe.Package.Quantize})
+	form, name := p.recipe.Package.Quantize[0], "base of "+p.recipe.Name
+	model, err := runs.Key("model", map[string]any{"model": b.identity, "template": chat.Template, "form": ggufForm, "name": name})
+	if err != nil {
+		return "", err
+	}
+	inputs := map[string]any{"model": b.identity, "template": chat.Template, "form": ggufForm, "quantize": form, madeOf: model}
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-base", inputs)
 	if err != nil {
 		return "", err
 	}
@@ -409,59 +425,29 @@ func (p *pipeline) baseGGUF(ctx context.Context, b *base) (string, error) {
 		return s.path(p.served()), nil
 	}
 	defer s.dir.Close()
-	task := p.show.Start("convert the base model")
-	defer task.Drop()
-	files, err := p.toGGUF(ctx, s, b.model, "base of "+p.recipe.Name)
+	p.show.Say("the base model, as it is packed:")
+	k, err := p.newPacking(s, inputs)
 	if err != nil {
 		return "", err
 	}
-	if err := p.finish(&s, nil, files...); err != nil {
+	files, err := k.toGGUF(ctx, b.model, name, []string{form})
+	if err != nil {
 		return "", err
 	}
-	task.End("%s", p.served())
+	if err := p.finish(&s, packed{Version: packedVersion, Steps: k.steps()}, files...); err != nil {
+		return "", err
+	}
 	return s.path(p.served()), nil
 }
 
 // ggufForm is raised when the conversion gives another file.
-const ggufForm = 1
+const ggufForm = 2
 
 // served is the name of the file that is evaluated and served: the first form
 // that the recipe asks for.
 func (p *pipeline) served() string { return ggufName(p.recipe.Package.Quantize[0]) }
 
 func ggufName(form string) string { return "model-" + form + ".gguf" }
-
-// toGGUF converts the model in dir into every form that the recipe asks for,
-// and returns their names in the folder of the step. What is there already is
-// whole: files get their names when they are complete.
-func (p *pipeline) toGGUF(ctx context.Context, s step, dir, name string) ([]string, error) {
-	full := ggufName("f16")
-	files := []string{full}
-	if !exists(s.path(full)) {
-		if _, err := pack.ToGGUF(ctx, dir, s.path(full), pack.Metadata{Name: name}); err != nil {
-			return nil, err
-		}
-	}
-	for _, form := range p.recipe.Package.Quantize {
-		file := ggufName(form)
-		if file == full {
-			continue
-		}
-		files = append(files, file)
-		if exists(s.path(file)) {
-			continue
-		}
-		w, err := p.startWorker(ctx)
-		if err != nil {
-			return nil, err
-		}
-		job := trainer.Quantize{Protocol: trainer.Protocol, Kind: "quantize", Source: abs(s.path(full)), Output: abs(s.path(file)), Type: form}
-		if _, err := w.Run(ctx, job, s.path("quantize.json"), func(trainer.Event) {}); err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
-}
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

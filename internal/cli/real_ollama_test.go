@@ -41,6 +41,12 @@ func TestRealOllama(t *testing.T) {
 		t.Errorf("the second time it said\n%s\nfirst\n%s", again, out)
 	}
 
+	serve := r.command("serve", dir, "--server", "ollama", "--context", "512")
+	serve.Env = append(serve.Env, "OLLAMA_HOST="+url)
+	if out, err := serve.Output(); err != nil || !strings.Contains(string(out), "base URL: "+url+"/v1\nmodel:    bbjtune-") {
+		t.Errorf("serve: %v\n%s", err, out)
+	}
+
 	var rendered struct {
 		Debug struct {
 			Text string `json:"rendered_template"`

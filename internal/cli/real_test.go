@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ gradient_checkpointing: false
 stage1: {epochs: 0.2, learning_rate: 1e-3, batch_size: 2, gradient_accumulation: 1, max_length: 512, eval_steps: 4, save_steps: 4}
 stage2: {epochs: 0.4, learning_rate: 1e-3, batch_size: 4, gradient_accumulation: 1, max_length: 1024, eval_steps: 4, save_steps: 2, sample_prompts: 2, sample_tokens: 8}
 evaluate: {suite: suite, few_shot: 2, max_tokens: 24, concurrency: 2, context: 1024, retention: {max_drop: 1, general: [REPO/suites/general-code]}}
-package: {name: tiny}
+package: {name: tiny, quantize: [f16]}
 `
 
 const tinyCase = "---\ntitle: %s\ntype: completion\ngeneration: all\ndifficulty: basic\nchecks: [{verb: PRINT}]\n---\n\n## Prompt\n\nPrint %s.\n\n" +
@@ -239,7 +240,7 @@ func TestRealRun(t *testing.T) {
 		"tiny":       {"# tiny\n", "| tuned |", "| untuned |", "| graft |"},
 		"tiny-graft": {"# tiny-graft\n", "Grafted onto: a local model", "| tuned |", "| untuned |", "| graft |"},
 	} {
-		out, _ := whole.run("runs", "card", run)
+		out, _ := whole.run("card", run)
 		for _, w := range want {
 			if !strings.Contains(out, w) {
 				t.Errorf("the model card of %s has no %q:\n%s", run, w, out)
@@ -247,6 +248,7 @@ func TestRealRun(t *testing.T) {
 		}
 	}
 	whole.typed(t)
+	whole.packed(t)
 	whole.verified(t)
 	whole.served(t)
 	whole.workerAnswers(t)
@@ -347,6 +349,121 @@ func (r *real) workerAnswers(t *testing.T) {
 	r.answersOf("adapted-worker")
 }
 
+// readGGUF says of GGUF files, one a line, what an independent reader finds in them.
+const readGGUF = `import json, sys
+from gguf import GGUFReader
+
+for path in sys.argv[1:]:
+    read = GGUFReader(path)
+    fields = {name: field.contents() for name, field in read.fields.items()}
+    tokens = fields.get("tokenizer.ggml.tokens", [])
+    print(json.dumps({
+        "architecture": fields["general.architecture"], "kind": fields["general.type"], "name": fields["general.name"],
+        "template": fields.get("tokenizer.chat_template"), "pre": fields.get("tokenizer.ggml.pre"), "tokens": tokens,
+        "stops": [tokens[fields["tokenizer.ggml." + key + "_token_id"]] for key in ("eot", "eos") if tokens],
+        "alpha": fields.get("adapter.lora.alpha"),
+        "tensors": {tensor.name: tensor.tensor_type.name for tensor in read.tensors},
+    }))
+`
+
+// gguf is what it finds.
+type gguf struct {
+	Architecture, Kind, Name, Template, Pre string
+	Tokens, Stops                           []string
+	Alpha                                   float64
+	Tensors                                 map[string]string
+}
+
+// packed asks for more forms of the finished training: nothing is merged or
+// converted again, and an independent reader finds in each file what belongs there.
+func (r *real) packed(t *testing.T) {
+	t.Helper()
+	out, progress := r.run("pack", "tiny", "--quantize", "f16,q8_0,q4_k_m", "--adapter", "--output-format", "json")
+	if !strings.Contains(progress, "merge: taken from tiny-") || !strings.Contains(progress, "convert to GGUF: taken from tiny-") {
+		t.Errorf("it was merged or converted again:\n%s", progress)
+	}
+	var made struct {
+		Folder string
+		Files  []struct{ Path, SHA256 string }
+		Steps  []struct{ Output, Tool string }
+	}
+	if err := json.Unmarshal([]byte(out), &made); err != nil || len(made.Steps) != 6 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, s := range made.Steps {
+		if s.Output == "model-q4_k_m.gguf" && !strings.HasPrefix(s.Tool, "llama.cpp b") {
+			t.Errorf("%s was made by %s", s.Output, s.Tool)
+		}
+	}
+	python, _ := r.run("env")
+	r.write("read.py", readGGUF)
+	cmd := exec.Command(strings.TrimSpace(python), "-B", "read.py", "model-f16.gguf", "model-q8_0.gguf", "model-q4_k_m.gguf", "adapter.gguf")
+	for i, name := range cmd.Args[3:] {
+		cmd.Args[3+i] = filepath.Join(r.dir, made.Folder, name)
+	}
+	cmd.Dir = r.dir
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	var files []gguf
+	for line := range strings.Lines(string(text)) {
+		var g gguf
+		if err := json.Unmarshal([]byte(line), &g); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, g)
+	}
+	for i, want := range []string{"F16", "Q8_0", "Q"} {
+		r.holds(files[i], want)
+	}
+	r.holdsAdapter(files[3])
+}
+
+// holds checks a model of two layers whose matrices are of the type.
+func (r *real) holds(g gguf, matrices string) {
+	t := r.t
+	t.Helper()
+	var tokenizer struct {
+		Model struct{ Vocab map[string]int }
+		Added []struct{ Content string } `json:"added_tokens"`
+	}
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(r.dir, "base", "tokenizer.json"))), &tokenizer); err != nil {
+		t.Fatal(err)
+	}
+	if g.Architecture != "qwen2" || g.Kind != "model" || g.Name != "tiny" || g.Template != chat.Template || g.Pre != "qwen2" || !slices.Equal(g.Stops, chat.Stop()) {
+		t.Errorf("%+v", g)
+	}
+	if len(g.Tokens) != len(tokenizer.Model.Vocab)+len(tokenizer.Added) || g.Tokens[tokenizer.Model.Vocab["a"]] != "a" {
+		t.Errorf("%d tokens", len(g.Tokens))
+	}
+	want := map[string]bool{"token_embd.weight": true, "output_norm.weight": false}
+	for _, layer := range []string{"blk.0.", "blk.1."} {
+		for _, name := range []string{"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"} {
+			want[layer+name] = true
+		}
+		for _, name := range []string{"attn_norm.weight", "ffn_norm.weight", "attn_q.bias", "attn_k.bias", "attn_v.bias"} {
+			want[layer+name] = false
+		}
+	}
+	if len(g.Tensors) != len(want) {
+		t.Errorf("%d tensors, want %d: %v", len(g.Tensors), len(want), g.Tensors)
+	}
+	for name, matrix := range want {
+		if kind := g.Tensors[name]; matrix && !strings.HasPrefix(kind, matrices) || !matrix && kind != "F32" {
+			t.Errorf("%s is %q where matrices are %s", name, kind, matrices)
+		}
+	}
+}
+
+// holdsAdapter checks the pairs of every linear layer.
+func (r *real) holdsAdapter(g gguf) {
+	r.t.Helper()
+	if g.Architecture != "qwen2" || g.Kind != "adapter" || g.Alpha != 8 || len(g.Tensors) != 2*7*2 || g.Tensors["blk.1.ffn_down.weight.lora_b"] != "F16" {
+		r.t.Errorf("the adapter: %+v", g)
+	}
+}
+
 func (r *real) answersOf(name string) string {
 	r.t.Helper()
 	found, err := filepath.Glob(filepath.Join(r.dir, "runs/answers", name+"-*", "samples.jsonl"))
@@ -393,7 +510,7 @@ func (r *real) recorded(killed *real) {
 	r.t.Helper()
 	for _, dir := range []string{r.folder(), killed.folder()} {
 		manifest := read(r.t, filepath.Join(dir, "manifest.json"))
-		for _, name := range []string{"recipe.yaml", "data.json", "environment.json", "loss.svg", "MODEL_CARD.md", "stage1/tensorboard/events.out.tfevents.", "stage2/tensorboard/events.out.tfevents."} {
+		for _, name := range []string{"recipe.yaml", "data.json", "environment.json", "loss.svg", "README.md", "stage1/tensorboard/events.out.tfevents.", "stage2/tensorboard/events.out.tfevents."} {
 			if !strings.Contains(manifest, `"path": "`+name) {
 				r.t.Errorf("%s does not list %s", dir, name)
 			}

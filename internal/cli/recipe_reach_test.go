@@ -157,7 +157,7 @@ func (r *reach) other(k recipe.Key, v reflect.Value) {
 	lists := map[string][]string{
 		"data.examples": {"more"}, "data.rows": {"two.jsonl"}, "data.raw": {"raw2"}, "data.raw_extensions": {".bbj", ".txt"}, "data.corpus": {r.corpus[1]},
 		"data.general": {"general2"}, "data.general_extensions": {".py", ".go"}, "data.hold_out": {"suite3"}, "data.system_prompts": {"Write BBj."},
-		"lora.targets": {"q_proj"}, "tracking": {"wandb"}, "package.quantize": {"q8_0"}, "evaluate.retention.general": {"general2"},
+		"lora.targets": {"q_proj"}, "tracking": {"wandb"}, "package.quantize": {"q8_0"}, "package.datasets": {"owner/rows"}, "evaluate.retention.general": {"general2"},
 	}
 	texts := map[string]string{"base.model": "model2", "graft.onto": "model4", "stage2.start": "merged", "evaluate.suite": "suite3"}
 	switch {

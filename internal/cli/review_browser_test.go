@@ -344,79 +344,14 @@ func TestReviewInTheBrowser(t *testing.T) {
 		t.Fatalf("start %s: %v", path, err)
 	}
 	anna, ben := newTab(t, first, shots), newTab(t, first, shots)
-
-	// Anna opens her link and votes by keyboard alone.
-	anna.do("open the link", looks(1440, 900, "light"), chromedp.Navigate(site.links[0]), chromedp.WaitVisible("#begin"))
-	anna.looksRight("welcome", false)
-	anna.do("begin", chromedp.Focus("#begin"), chromedp.KeyEvent(kb.Enter), on(1, 4))
-	anna.truth("the first question is marked", "document.querySelector('.question.active').dataset.question === 'quality'")
-	anna.truth("hostile answers change nothing", "document.querySelectorAll('script').length === 1 && !document.querySelector('main img, main style, main a, main iframe') && getComputedStyle(document.querySelector('main')).display !== 'none'")
-	anna.do("what the compiler says", chromedp.KeyEvent("d"), until("document.querySelectorAll('details[open]').length === 2"))
-	anna.looksRight("compare", false)
-	anna.do("help", chromedp.KeyEvent("?"), until("document.getElementById('help').open"))
-	anna.screenshot("help", false)
-	anna.do("leave it", chromedp.KeyEvent(kb.Escape), until("!document.getElementById('help').open"))
-	anna.do("four answers", chromedp.KeyEvent("1"), chromedp.KeyEvent("2"), chromedp.KeyEvent("0"), chromedp.KeyEvent("9"))
-	anna.truth("they are chosen", "[...document.querySelectorAll('input:checked')].map((e) => e.name + e.value).join() === 'qualityleft,idiomright,documentationtie,overallbad'")
-	anna.do("mark the second again", chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent("1"))
-	anna.do("a note", chromedp.KeyEvent("n"), chromedp.KeyEvent("1 of them <b>compiles</b>"))
-	anna.truth("the note is what was typed", "document.querySelector('textarea').value === '1 of them <b>compiles</b>'")
-	anna.screenshot("judged", false)
-	anna.do("save", chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)), on(2, 4))
-	anna.do("look back and forth", chromedp.KeyEvent(kb.ArrowLeft), on(1, 4), chromedp.KeyEvent(kb.ArrowRight), on(2, 4))
-
-	// She reloads in the middle, takes a vote back and gives another.
-	anna.do("reload", chromedp.Reload(), on(2, 4))
-	anna.do("vote", chromedp.KeyEvent("1111"), chromedp.KeyEvent(kb.Enter), on(3, 4))
-	anna.do("undo", chromedp.KeyEvent("u"), on(2, 4))
-	anna.truth("nothing is chosen", "document.querySelectorAll('input:checked').length === 0")
-	anna.truth("one is judged", "document.querySelector('.progress').textContent.includes('1 of 4 judged')")
-
-	// Ben votes at the same time, with the mouse.
-	ben.do("open the link", looks(1440, 900, "light"), chromedp.Navigate(site.links[1]), chromedp.Click("#begin"), on(1, 4))
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for n := 2; n <= 4; n++ {
-			anna.do("vote", on(n, 4), chromedp.KeyEvent("2222"), chromedp.KeyEvent(kb.Enter))
-		}
-		anna.do("all done", until("document.querySelector('h1').textContent === 'All done, Anna Müller'"))
-	})
-	for n := 1; n <= 2; n++ {
-		ben.do("vote", on(n, 4))
-		for _, q := range []string{"quality", "idiom", "documentation", "overall"} {
-			ben.do(q, chromedp.Click(`[data-question=`+q+`] label:first-child`))
-		}
-		ben.do("save", chromedp.Click(".finish button"))
-	}
-	ben.do("third", on(3, 4))
-	wg.Wait()
-	anna.looksRight("done", false)
+	anna.votesByKeyboard(site.links[0])
+	anna.reloadsAndTakesBack()
+	bothVote(anna, ben, site.links[1])
 
 	// Ben goes on offline, from a file.
 	offline := filepath.Join(dir, "ben.html")
 	carried(t, dir, "review", "export", file, "--reviewer", "Ben", "--out", offline)
-	saved := filepath.Join(dir, "saved")
-	if _, err := chromedp.CallBrowser(ben, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
-		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: saved, BrowserContextID: chromedp.FromContext(ben).BrowserContextID,
-	}); err != nil {
-		t.Fatal(err)
-	}
-	ben.do("open the file", chromedp.Navigate("file://"+filepath.ToSlash(offline)), chromedp.Click("#begin"), chromedp.WaitVisible("[data-place='1'] .question.active"))
-	ben.truth("hostile answers change nothing", "document.querySelectorAll('script').length === 1 && !document.querySelector('main img, main style, main a, main iframe')")
-	ben.looksRight("offline", false)
-	for n := 1; n <= 4; n++ {
-		ben.do("vote", chromedp.WaitVisible(fmt.Sprintf("[data-place='%d'] .question.active", n)), chromedp.KeyEvent("1111"), chromedp.KeyEvent(kb.Enter))
-	}
-	ben.do("all done", chromedp.WaitVisible("#finish"), chromedp.Click("#save"))
-	var answers string
-	for range 100 {
-		found, _ := filepath.Glob(filepath.Join(saved, "*.json"))
-		if len(found) == 1 {
-			answers = found[0]
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	answers := ben.fillsIn(offline, filepath.Join(dir, "saved"))
 	if said := carried(t, dir, "review", "import", file, answers); !strings.Contains(said, "Ben, 2 votes added, 0 changed, 2 there already") {
 		t.Errorf("import said %s", said)
 	}
@@ -439,4 +374,94 @@ func TestReviewInTheBrowser(t *testing.T) {
 	}
 	anna.do("the report", chromedp.Navigate("file://"+filepath.ToSlash(html)))
 	anna.screenshot("report", true)
+}
+
+// votesByKeyboard opens the link and gives the first vote without a mouse.
+func (b tab) votesByKeyboard(link string) {
+	b.t.Helper()
+	b.do("open the link", looks(1440, 900, "light"), chromedp.Navigate(link), chromedp.WaitVisible("#begin"))
+	b.looksRight("welcome", false)
+	b.do("begin", chromedp.Focus("#begin"), chromedp.KeyEvent(kb.Enter), on(1, 4))
+	b.truth("the first question is marked", "document.querySelector('.question.active').dataset.question === 'quality'")
+	b.truth("hostile answers change nothing", harmless+" && getComputedStyle(document.querySelector('main')).display !== 'none'")
+	b.do("what the compiler says", chromedp.KeyEvent("d"), until("document.querySelectorAll('details[open]').length === 2"))
+	b.looksRight("compare", false)
+	b.do("help", chromedp.KeyEvent("?"), until("document.getElementById('help').open"))
+	b.screenshot("help", false)
+	b.do("leave it", chromedp.KeyEvent(kb.Escape), until("!document.getElementById('help').open"))
+	b.do("four answers", chromedp.KeyEvent("1"), chromedp.KeyEvent("2"), chromedp.KeyEvent("0"), chromedp.KeyEvent("9"))
+	b.truth("they are chosen", "[...document.querySelectorAll('input:checked')].map((e) => e.name + e.value).join() === 'qualityleft,idiomright,documentationtie,overallbad'")
+	b.do("mark the second again", chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent("1"))
+	b.do("a note", chromedp.KeyEvent("n"), chromedp.KeyEvent("1 of them <b>compiles</b>"))
+	b.truth("the note is what was typed", "document.querySelector('textarea').value === '1 of them <b>compiles</b>'")
+	b.screenshot("judged", false)
+	b.do("save", chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)), on(2, 4))
+	b.do("look back and forth", chromedp.KeyEvent(kb.ArrowLeft), on(1, 4), chromedp.KeyEvent(kb.ArrowRight), on(2, 4))
+}
+
+// harmless holds where nothing of an answer became a part of the page.
+const harmless = "document.querySelectorAll('script').length === 1 && !document.querySelector('main img, main style, main a, main iframe')"
+
+// reloadsAndTakesBack reloads in the middle, votes and takes that back.
+func (b tab) reloadsAndTakesBack() {
+	b.t.Helper()
+	b.do("reload", chromedp.Reload(), on(2, 4))
+	b.do("vote", chromedp.KeyEvent("1111"), chromedp.KeyEvent(kb.Enter), on(3, 4))
+	b.do("undo", chromedp.KeyEvent("u"), on(2, 4))
+	b.truth("nothing is chosen", "document.querySelectorAll('input:checked').length === 0")
+	b.truth("one is judged", "document.querySelector('.progress').textContent.includes('1 of 4 judged')")
+}
+
+// bothVote has Anna end her review by keyboard while Ben begins his with the mouse.
+func bothVote(anna, ben tab, link string) {
+	ben.t.Helper()
+	ben.do("open the link", looks(1440, 900, "light"), chromedp.Navigate(link), chromedp.Click("#begin"), on(1, 4))
+	errs := make(chan error, 1)
+	go func() {
+		var actions []action
+		for n := 2; n <= 4; n++ {
+			actions = append(actions, on(n, 4), chromedp.KeyEvent("2222"), chromedp.KeyEvent(kb.Enter))
+		}
+		ctx, cancel := context.WithTimeout(anna, time.Minute)
+		defer cancel()
+		errs <- chromedp.Do(ctx, append(actions, until("document.querySelector('h1').textContent === 'All done, Anna Müller'"))...)
+	}()
+	for n := 1; n <= 2; n++ {
+		ben.do("vote", on(n, 4))
+		for _, q := range []string{"quality", "idiom", "documentation", "overall"} {
+			ben.do(q, chromedp.Click(`[data-question=`+q+`] label:first-child`))
+		}
+		ben.do("save", chromedp.Click(".finish button"))
+	}
+	ben.do("third", on(3, 4))
+	if err := <-errs; err != nil {
+		anna.t.Fatalf("Anna votes beside Ben: %v", err)
+	}
+	anna.looksRight("done", false)
+}
+
+// fillsIn answers all comparisons of an offline page by keyboard, and returns the
+// file that it saves.
+func (b tab) fillsIn(file, saved string) string {
+	b.t.Helper()
+	if _, err := chromedp.CallBrowser(b, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: saved, BrowserContextID: chromedp.FromContext(b).BrowserContextID,
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	b.do("open the file", chromedp.Navigate("file://"+filepath.ToSlash(file)), chromedp.Click("#begin"), chromedp.WaitVisible("[data-place='1'] .question.active"))
+	b.truth("hostile answers change nothing", harmless)
+	b.looksRight("offline", false)
+	for n := 1; n <= 4; n++ {
+		b.do("vote", chromedp.WaitVisible(fmt.Sprintf("[data-place='%d'] .question.active", n)), chromedp.KeyEvent("1111"), chromedp.KeyEvent(kb.Enter))
+	}
+	b.do("all done", chromedp.WaitVisible("#finish"), chromedp.Click("#save"))
+	for range 400 {
+		if found, _ := filepath.Glob(filepath.Join(saved, "*.json")); len(found) == 1 {
+			return found[0]
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b.t.Fatal("the page saved nothing")
+	return ""
 }

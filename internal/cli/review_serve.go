@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"os"
@@ -276,14 +277,17 @@ func importFile(s *store.Store, name string, replace bool) (imported, error) {
 	return i, nil
 }
 
-// readBounded reads a file that may have any size.
+// readBounded reads a file that may have any size, or none that it tells.
 func readBounded(name string, most int64) ([]byte, error) {
-	info, err := os.Stat(name)
+	const hint = "name the file that the offline page saved"
+	f, err := os.Open(name)
 	if err != nil {
-		return nil, fault.Wrap(err, "name the file that the offline page saved")
+		return nil, fault.Wrap(err, hint)
 	}
-	if info.Size() > most {
-		return nil, fault.Newf("name the file that the offline page saved", "%s has %d bytes, more than any answers take", name, info.Size())
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s has more than %d bytes, more than any answers take", name, most)
 	}
-	return os.ReadFile(name)
+	return text, fault.Wrap(err, hint)
 }

@@ -330,7 +330,7 @@ func TestFolderInItself(t *testing.T) {
 		}
 	}
 	loop("../../ex", "ex/strings/above")
-	if status, said := bbjtune(t, dir, "data", "build", "ex.yaml"); status != 0 || !strings.Contains(said, "1 examples") {
+	if status, said := bbjtune(t, dir, "data", "build", "ex.yaml"); status != 0 || !strings.Contains(said, "1 example,") {
 		t.Errorf("status %d: %s", status, said)
 	}
 }

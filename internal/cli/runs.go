@@ -13,10 +13,10 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "runs", Short: "what was done, and what changed between two trainings", Args: args(0, 0, "a subcommand: list, show, diff or card"), RunE: func(cmd *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: "runs", Short: "what was done, and what changed between two trainings", Args: args(0, 0, "a subcommand: list, show or diff"), RunE: func(cmd *cobra.Command, _ []string) error {
 		return cmd.Help()
 	}}
-	c.AddCommand(a.runsListCommand(), a.runsShowCommand(), a.runsDiffCommand(), a.runsCardCommand())
+	c.AddCommand(a.runsListCommand(), a.runsShowCommand(), a.runsDiffCommand())
 	return c
 }
 
@@ -127,25 +127,23 @@ A and B are folders, IDs of trainings, or beginnings of IDs.`,
 	return c
 }
 
-func (a *app) runsCardCommand() *cobra.Command {
+func (a *app) cardCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "card RUN",
 		Short: "the model card of a training or a package, with the evaluations that there are by now",
-		Long: `Card writes the model card to standard output. The MODEL_CARD.md in a run's
-folder was written when the folder was finished, before any evaluation; this one
-has the scores, beside those of the models that the newest report compares it
-with. It tells no more of the training data than counts.`,
+		Long: `Card writes the model card to standard output: front matter as the model hub
+reads it, data, every setting, losses, scores, limits and how it is served. The
+README.md in a run's folder was written when the folder was finished, mostly
+before any evaluation; this one has the scores, beside those of the models that
+the newest report compares it with. It tells no more of the training data than
+counts.`,
 		Args: args(1, 1, "one training or package"),
 		RunE: func(_ *cobra.Command, list []string) error {
 			s, err := a.store(list)
 			if err != nil {
 				return err
 			}
-			r, pack, err := trainingOf(s, list[0])
-			if err != nil {
-				return err
-			}
-			c, err := cardOf(r, pack)
+			c, err := currentCard(s, list[0])
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 	"bbjtune/bbj/compile"
 	"bbjtune/internal/answer"
 	"bbjtune/internal/chat"
+	"bbjtune/internal/fault"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
 )
@@ -54,7 +55,7 @@ func (t *stageRun) samples() (*samples, error) {
 	for line := range bytes.Lines(text) {
 		var j judged
 		if err := json.Unmarshal(line, &j); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.path, err)
+			return nil, fault.Wrap(fmt.Errorf("%s is damaged: %w", s.path, err), "delete it: what the steps that are done have answered is lost, the training is not")
 		}
 		s.steps[j.Step] = append(s.steps[j.Step], j)
 	}

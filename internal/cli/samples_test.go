@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bbjtune/bbj/check"
+	"bbjtune/internal/fault"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
@@ -56,6 +57,13 @@ func TestSamplesAreJudgedAndKept(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(log); err != nil || !strings.Contains(string(text), `"compile_at_1": [1, 1]}`) {
 		t.Errorf("%v %s", err, text)
+	}
+
+	if err := os.WriteFile(stage.s.path("stage2", samplesFile), []byte("{\"step\""), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stage.samples(); err == nil || !strings.Contains(err.Error(), "is damaged") || fault.Hint(err) == "" {
+		t.Errorf("a damaged file: %v", err)
 	}
 
 	stage.p.recipe.Stage2.SamplePrompts = 0

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -102,6 +103,12 @@ func ggufOf(model string) (string, error) {
 	if !info.IsDir() {
 		return model, nil
 	}
+	// What a package serves is in its Modelfile; others lie beside it.
+	if text, err := os.ReadFile(filepath.Join(model, "Modelfile")); err == nil {
+		if from := fromLine.FindSubmatch(text); from != nil && exists(filepath.Join(model, string(from[1]))) {
+			return filepath.Join(model, string(from[1])), nil
+		}
+	}
 	// Over a DirFS: the folder's own name is no pattern.
 	found, err := fs.Glob(os.DirFS(model), "*.gguf")
 	for i := range found {
@@ -114,6 +121,9 @@ func ggufOf(model string) (string, error) {
 	slices.SortStableFunc(found, func(a, b string) int { return cmp.Compare(size(a), size(b)) })
 	return found[0], nil
 }
+
+// fromLine names a file beside a Modelfile.
+var fromLine = regexp.MustCompile(`(?m)^FROM \./([^/\\\s]+\.gguf)$`)
 
 func size(path string) int64 {
 	info, err := os.Stat(path)

@@ -292,13 +292,19 @@ const askGrace = 30 * time.Second
 type server struct {
 	p    *pipeline
 	file string
-	srv  *modelserver.Server
+	// alone answers one question at a time, whatever the recipe says.
+	alone bool
+	srv   *modelserver.Server
 }
 
 // connect starts the server on first use.
 func (s *server) connect(ctx context.Context) (llm.Model, error) {
 	if s.srv == nil {
-		srv, err := s.p.serve(ctx, s.file)
+		o := s.p.serverOptions(s.file)
+		if s.alone {
+			o.Parallel = 1
+		}
+		srv, err := s.p.serve(ctx, o)
 		if err != nil {
 			return nil, err
 		}
@@ -326,8 +332,8 @@ func (s *server) close() {
 	}
 }
 
-// serve starts the managed model server on a GGUF file.
-func (p *pipeline) serve(ctx context.Context, file string) (*modelserver.Server, error) {
+// serve starts the managed model server.
+func (p *pipeline) serve(ctx context.Context, o modelserver.Options) (*modelserver.Server, error) {
 	if err := p.ensureEnv(ctx); err != nil {
 		return nil, err
 	}
@@ -335,7 +341,6 @@ func (p *pipeline) serve(ctx context.Context, file string) (*modelserver.Server,
 	if err != nil {
 		return nil, err
 	}
-	o := p.serverOptions(file)
 	o.Program, o.Script, o.Log = p.env.Python, filepath.Join(p.script, "serve.py"), log
 	return modelserver.Start(ctx, o)
 }

@@ -8,11 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"bbjtune/internal/card"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/record"
-	"bbjtune/internal/report"
+	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
 )
 
@@ -31,7 +30,8 @@ func (p *pipeline) graft(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-graft", p.graftInputs(trained, b, onto))
+	inputs := p.graftInputs(trained, b, onto)
+	s, done, err := p.open(p.runs, "pack", p.recipe.Name+"-graft", inputs)
 	if err != nil {
 		return step{}, err
 	}
@@ -40,23 +40,10 @@ func (p *pipeline) graft(ctx context.Context) (step, error) {
 		return s, nil
 	}
 	defer s.dir.Close()
-	task := p.show.Start("graft and convert")
-	defer task.Drop()
-	g, err := p.mergeOnto(ctx, s, b, onto, p.adapters(trained))
-	if err != nil {
-		return step{}, err
-	}
-	training := &report.Training{}
-	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
-		return step{}, err
-	}
-	c := p.card(training, b, p.served())
-	c.Graft = &card.Graft{Onto: g.Onto, Identity: g.Identity}
-	if err := p.convert(ctx, &s, p.recipe.Package.GraftName(), c, g); err != nil {
-		return step{}, err
-	}
-	task.End("%s", s.path(p.served()))
-	return s, nil
+	return s, p.makePackage(ctx, &s, inputs, trained, source{
+		name: p.recipe.Package.GraftName(), base: b, onto: onto,
+		merge: func() (string, error) { return p.mergeOnto(ctx, s, b, onto, p.adapters(trained)) },
+	})
 }
 
 // graftInputs names everything that decides what a graft is: what was trained, on
@@ -69,7 +56,12 @@ func (p *pipeline) graftInputs(trained step, b, onto *base) map[string]any {
 			sums[f.Path] = f.SHA256
 		}
 	}
-	in["graft"] = map[string]any{"base": b.identity, "adapters": sums, "onto": onto.identity, "name": p.recipe.Graft.Onto, "form": graftForm}
+	graft := map[string]any{"base": b.identity, "adapters": sums, "onto": onto.identity, "name": p.recipe.Graft.Onto, "form": graftForm}
+	model, err := runs.Key("graft", map[string]any{"of": in[madeOf], "graft": graft})
+	if err != nil {
+		panic(err) // strings and a number
+	}
+	in["graft"], in[madeOf] = graft, model
 	return in
 }
 
@@ -96,17 +88,31 @@ func (p *pipeline) ensureOnto(ctx context.Context) (*base, error) {
 	return onto, nil
 }
 
-// mergeOnto writes the grafted model, and what the worker found of the two models.
-// An earlier attempt that left both is not repeated.
-func (p *pipeline) mergeOnto(ctx context.Context, s step, b, onto *base, adapters []string) (*record.Graft, error) {
-	const name = "graft.json"
-	g := &record.Graft{}
-	if text, err := os.ReadFile(s.path(name)); err == nil && exists(s.path("merged")) && json.Unmarshal(text, g) == nil {
-		return g, nil
+// graftFile holds what the worker found of the two models, until the manifest does.
+const graftFile = "graft.json"
+
+// grafted is what was found of the two models when the merged model was made, here
+// or in the package that it was taken from.
+func (k *packing) grafted() (*record.Graft, error) {
+	text, err := os.ReadFile(k.s.path(graftFile))
+	if err == nil {
+		g := &record.Graft{}
+		return g, json.Unmarshal(text, g)
 	}
+	for _, e := range k.from {
+		if g := record.Grafted(e); g != nil {
+			return g, nil
+		}
+	}
+	return nil, fault.Wrap(err, "delete the folder and make the package again")
+}
+
+// mergeOnto writes the grafted model, and what the worker found of the two models,
+// and returns what it used.
+func (p *pipeline) mergeOnto(ctx context.Context, s step, b, onto *base, adapters []string) (tool string, err error) {
 	w, err := p.startWorker(ctx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	var full []string
 	for _, adapter := range adapters {
@@ -118,16 +124,17 @@ func (p *pipeline) mergeOnto(ctx context.Context, s step, b, onto *base, adapter
 	}
 	text, err := w.Run(ctx, job, s.path("job.json"), p.say)
 	if err != nil {
-		return nil, p.noGraft(err)
+		return "", p.noGraft(err)
 	}
+	g := &record.Graft{}
 	if err := json.Unmarshal(text, g); err != nil {
-		return nil, fmt.Errorf("the worker's result of the graft: %w", err)
+		return "", fmt.Errorf("the worker's result of the graft: %w", err)
 	}
 	g.Base, g.Onto, g.Identity = p.recipe.Base.Model, p.recipe.Graft.Onto, onto.identity
 	if g.Gap > farApart {
 		p.show.Say("  warning: the weights of %s and %s are far apart (%.2f; 0.7 is chance): are they of one family?", g.Base, g.Onto, g.Gap)
 	}
-	return g, writeJSONFile(s.path(name), g)
+	return "bbjtune's worker, on safetensors", writeJSONFile(s.path(graftFile), g)
 }
 
 // farApart is more than any pair of the paper's code comes to: 0.02 to 0.1.

@@ -67,7 +67,7 @@ func (g *grafting) must(err error) {
 
 func (g *grafting) recipe(onto string) *recipe.Recipe {
 	r := recipe.Defaults()
-	r.Name, r.Base.Model, r.Graft.Onto, r.Data.Examples = "shop", "base", onto, []string{"examples"}
+	r.Name, r.Base.Model, r.Graft.Onto, r.Data.Examples, r.Package.Quantize = "shop", "base", onto, []string{"examples"}, []string{"f16"}
 	return &r
 }
 
@@ -88,6 +88,7 @@ func (g *grafting) pipeline(onto string, env ...string) *pipeline {
 	g.must(err)
 	if !done {
 		g.must(runs.WriteFile(s.path("model-f16.gguf"), []byte("gguf")))
+		g.must(writeJSONFile(s.path(partsFile), map[string]part{"model-f16.gguf": {Output: "model-f16.gguf", Step: "convert to GGUF", Tool: "test"}}))
 		g.must(s.dir.Close())
 	}
 	return p
@@ -129,7 +130,7 @@ func TestGraft(t *testing.T) {
 			t.Errorf("the manifest lacks %s", name)
 		}
 	}
-	if strings.Contains(g.said.String(), "warning") {
+	if strings.Contains(g.said.String(), "far apart") {
 		t.Errorf("said %s", g.said)
 	}
 	again, err := g.pipeline("instruct").graft(t.Context())
@@ -142,10 +143,7 @@ func TestGraft(t *testing.T) {
 		"card": {"# shop-graft", "Grafted onto: a local model, `sha256:", "arXiv 2505.12716", "ollama create bbj-coder-graft"},
 		"list": {"grafted onto instruct"},
 	} {
-		args := []string{"runs", what}
-		if what != "list" {
-			args = append(args, s.dir.Path)
-		}
+		args := map[string][]string{"show": {"runs", "show", s.dir.Path}, "card": {"card", s.dir.Path}, "list": {"runs", "list"}}[what]
 		var out strings.Builder
 		status := Main(t.Context(), Streams{Args: args, Out: &out, Err: &out, Env: func(string) string { return "" }, Now: time.Now, Width: func() int { return 80 }})
 		for _, w := range want {
@@ -177,27 +175,29 @@ func TestGraftKey(t *testing.T) {
 	}
 }
 
-// A kill after the merge repeats it only where what was found of the models is
-// lost; weights that are far apart are said.
-func TestGraftGoesOn(t *testing.T) {
+// What was found of the models stays beside the weights until the manifest has it;
+// weights that are far apart are said.
+func TestGraftFound(t *testing.T) {
 	g := newGrafting(t)
 	p := g.pipeline("instruct", facts("0.7"))
 	b, onto := p.origin, p.onto
-	s, _, err := p.open("runs", "pack", "shop-graft", p.graftInputs(g.trained, b, onto))
+	inputs := p.graftInputs(g.trained, b, onto)
+	s, _, err := p.open("runs", "pack", "shop-graft", inputs)
 	g.must(err)
 	defer s.dir.Close()
-	for i, want := range []int{1, 0, 1} {
-		if i == 2 {
-			g.must(os.Remove(s.path("graft.json")))
-		}
-		found, err := p.mergeOnto(t.Context(), s, b, onto, []string{"adapter"})
-		g.must(err)
-		if n := len(g.jobs()); n != want || found.Gap != 0.7 || found.Onto != "instruct" || found.Base != "base" {
-			t.Errorf("time %d: %d jobs, %+v", i, n, found)
-		}
+	_, err = p.mergeOnto(t.Context(), s, b, onto, []string{"adapter"})
+	g.must(err)
+	k, err := p.newPacking(s, inputs)
+	g.must(err)
+	if found, err := k.grafted(); err != nil || found.Gap != 0.7 || found.Onto != "instruct" || found.Base != "base" {
+		t.Errorf("%v: %+v", err, found)
 	}
 	if !strings.Contains(g.said.String(), "warning: the weights of base and instruct are far apart (0.70") {
 		t.Errorf("said %s", g.said)
+	}
+	g.must(os.Remove(s.path(graftFile)))
+	if _, err := k.grafted(); err == nil || fault.Hint(err) == "" {
+		t.Errorf("what was lost was found: %v", err)
 	}
 }
 

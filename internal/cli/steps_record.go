@@ -2,10 +2,16 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 
 	"bbjtune/internal/card"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/licence"
+	"bbjtune/internal/recipe"
 	"bbjtune/internal/record"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
@@ -23,13 +29,13 @@ func (p *pipeline) writeRecord(s, data step, b *base, t *report.Training) ([]str
 	if err := writeJSONFile(s.path(record.DataFile), d); err != nil {
 		return nil, err
 	}
-	if err := runs.WriteWith(s.path("loss.svg"), t.LossSVG); err != nil {
+	if err := runs.WriteWith(s.path(plotFile), t.LossSVG); err != nil {
 		return nil, err
 	}
-	if err := runs.WriteWith(s.path(cardFile), p.card(t, b, "").Write); err != nil {
+	if err := runs.WriteWith(s.path(cardFile), p.card(t, b, d).Write); err != nil {
 		return nil, err
 	}
-	names := []string{record.DataFile, "loss.svg", cardFile}
+	names := []string{record.DataFile, plotFile, cardFile}
 	// A stage that was done before an update did not leave it.
 	if exists(s.path(record.EnvironmentFile)) {
 		names = append(names, record.EnvironmentFile)
@@ -37,13 +43,31 @@ func (p *pipeline) writeRecord(s, data step, b *base, t *report.Training) ([]str
 	return names, nil
 }
 
-const cardFile = "MODEL_CARD.md"
+const cardFile = "README.md"
 
 // card is the model card of a training, without evaluations: those come later,
-// and what is finished is not written again. A name of a GGUF file makes it that
-// file's card.
-func (p *pipeline) card(t *report.Training, b *base, gguf string) *card.Card {
-	return &card.Card{Recipe: p.recipe, Training: t, Identity: b.identity, Date: p.Now(), Tool: Version(), GGUF: gguf}
+// and what is finished is not written again.
+func (p *pipeline) card(t *report.Training, b *base, d *record.Data) *card.Card {
+	return &card.Card{
+		Recipe: p.recipe, Training: t, Identity: b.identity, Date: p.Now(), Tool: Version(), Plot: plotFile, Dataset: d.ID, Counts: composition(d),
+	}
+}
+
+const plotFile = "loss.svg"
+
+// composition counts what a training's data was made of.
+func composition(d *record.Data) []card.Count {
+	c := dataCounts{}
+	if d == nil || json.Unmarshal(d.Counts, &c) != nil {
+		return nil
+	}
+	list := []card.Count{
+		{Name: "examples", N: c.Examples}, {Name: "imported rows", N: c.Rows}, {Name: "raw source files", N: c.Raw}, {Name: "files of general code", N: c.General},
+		{Name: "sources left out", N: c.Removed},
+		{Name: "rows of stage 1, trained on", N: c.Stage1.Train}, {Name: "rows of stage 1, for validation", N: c.Stage1.Valid},
+		{Name: "rows of stage 2, trained on", N: c.Stage2.Train}, {Name: "rows of stage 2, for validation", N: c.Stage2.Valid},
+	}
+	return slices.DeleteFunc(list, func(n card.Count) bool { return n.N == 0 })
 }
 
 func writeJSONFile(path string, v any) error {
@@ -140,21 +164,27 @@ func (b *board) close() {
 }
 
 // cardOf is the model card of a finished training with the evaluations that
-// there are by now, or of the package that was made of it, which may be nil.
-func cardOf(r *record.Run, pack *runs.Entry) (*card.Card, error) {
+// there are by now: of the graft, or of the tuned base model where that is nil.
+func cardOf(r *record.Run, g *card.Graft) (*card.Card, error) {
 	plan, err := r.Plan()
 	if err != nil {
 		return nil, err
 	}
-	c := &card.Card{Recipe: plan, Training: &r.Training, Identity: r.Base(), Date: r.Manifest.Created, Tool: r.Manifest.Tool}
-	grafted := ""
-	if pack != nil {
-		c.GGUF = ggufName(plan.Package.Quantize[0])
-		if g := record.Grafted(*pack); g != nil {
-			c.Graft, grafted = &card.Graft{Onto: g.Onto, Identity: g.Identity}, g.Onto
-		}
+	c := &card.Card{Recipe: plan, Training: &r.Training, Identity: r.Base(), Date: r.Manifest.Created, Tool: r.Manifest.Tool, Counts: composition(r.Data), Graft: g}
+	if r.Data != nil {
+		c.Dataset = r.Data.ID
 	}
-	if len(r.Verifications) > 0 {
+	if r.Environment != nil {
+		c.Packages = r.Environment.Packages
+	}
+	if exists(filepath.Join(r.Path, plotFile)) {
+		c.Plot = plotFile
+	}
+	grafted := ""
+	if g != nil {
+		grafted = g.Onto
+	}
+	if len(r.Verifications) > 0 && g == nil {
 		for _, f := range r.Verifications[0].Report.Files {
 			c.Verified = append(c.Verified, f.String())
 		}
@@ -172,23 +202,82 @@ func cardOf(r *record.Run, pack *runs.Entry) (*card.Card, error) {
 	return c, nil
 }
 
+// ofPackage makes a card that of a package: the files that are served, what made
+// them, and the licence that is beside them.
+func ofPackage(c *card.Card, o recipe.Package, made *packed, files []string) {
+	c.Recipe.Package = o
+	c.GGUF = ggufName(o.Quantize[0])
+	if made.Licence != nil {
+		c.Base = licence.Licence{Name: made.Licence.Base, From: made.Licence.From}
+	}
+	for _, d := range made.Steps {
+		c.Parts = append(c.Parts, card.Part{Name: d.Output, Size: d.Size, Tool: d.Tool})
+		if d.Output == adapterFile {
+			c.Adapter = adapterFile
+		}
+	}
+	if slices.Contains(files, licenceFile) {
+		c.LicenseFile = licenceFile
+	}
+}
+
+// packInputs are what is read back of the inputs of a package's manifest.
+type packInputs struct {
+	Trained string         `json:"trained"`
+	Package recipe.Package `json:"package"`
+}
+
 func scored(v record.Evaluation) card.Evaluation {
 	return card.Evaluation{Label: v.Label, Date: v.Manifest.Created, Suite: v.Suite, Engine: v.Engine, Metrics: v.Metrics}
 }
 
 // trainingOf returns the training that a run is, or that a package was made of,
-// and that package.
+// and the package.
 func trainingOf(s *record.Store, name string) (r *record.Run, pack *runs.Entry, err error) {
 	e, err := s.Find(name, "train", "pack")
 	if err != nil {
 		return nil, nil, err
 	}
 	if e.Kind == "pack" && e.State == runs.Complete {
-		if t, ok := s.ByKey("train", trainingNamed(e.Manifest)); ok {
-			made := e
-			e, pack = t, &made
+		var in packInputs
+		if err := json.Unmarshal(e.Manifest.Inputs, &in); err != nil {
+			return nil, nil, fmt.Errorf("%s: inputs of manifest.json: %w", e.Path, err)
 		}
+		t, ok := s.ByKey("train", in.Trained)
+		if !ok {
+			return nil, nil, fault.Newf("copy the training back, or name another", "the training that %s was made of is not in %s", e.Path, s.Root)
+		}
+		made := e
+		pack, e = &made, t
 	}
 	r, err = record.Load(e.Path)
 	return r, pack, err
+}
+
+// currentCard is the card of a training, or of a package of it, as of now.
+func currentCard(s *record.Store, name string) (*card.Card, error) {
+	r, pack, err := trainingOf(s, name)
+	if err != nil {
+		return nil, err
+	}
+	var g *card.Graft
+	if pack != nil {
+		if found := record.Grafted(*pack); found != nil {
+			g = &card.Graft{Onto: found.Onto, Identity: found.Identity}
+		}
+	}
+	c, err := cardOf(r, g)
+	if err != nil || pack == nil {
+		return c, err
+	}
+	in, made := packInputs{}, packed{}
+	if err := errors.Join(json.Unmarshal(pack.Manifest.Inputs, &in), json.Unmarshal(pack.Manifest.Result, &made)); err != nil || len(in.Package.Quantize) == 0 {
+		return nil, fault.Newf("pack the training again", "%s was packed by an older bbjtune", pack.Path)
+	}
+	var files []string
+	for _, f := range pack.Manifest.Files {
+		files = append(files, f.Path)
+	}
+	ofPackage(c, in.Package, &made, files)
+	return c, nil
 }

@@ -9,11 +9,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"bbjtune/internal/card"
 	"bbjtune/internal/chat"
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/fault"
-	"bbjtune/internal/pack"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
@@ -392,7 +390,7 @@ func (w *watcher) event(e trainer.Event) {
 			w.rows = e.Rows
 		}
 		if dropped := e.DroppedOverlong + e.DroppedNoAnswer; dropped > 0 {
-			w.show.Say("  %s: %d rows left out (%d longer than max_length, %d without an answer)", e.Split, dropped, e.DroppedOverlong, e.DroppedNoAnswer)
+			w.show.Say("  %s: %s left out (%d longer than max_length, %d without an answer)", e.Split, count(dropped, "row"), e.DroppedOverlong, e.DroppedNoAnswer)
 		}
 	case "step":
 		detail := fmt.Sprintf("%.0f tokens/s", e.TokensPerS)
@@ -473,96 +471,14 @@ func (p *pipeline) mergedBase(ctx context.Context, b *base, adapter string) (*ba
 	defer s.dir.Close()
 	task := p.show.Start("merge stage 1")
 	defer task.Drop()
-	if err := p.merge(ctx, s, b, adapter); err != nil {
-		return nil, err
+	if !exists(merged.model) {
+		if _, err := p.merge(ctx, s, b, adapter); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.finish(&s, nil, "merged"); err != nil {
 		return nil, err
 	}
 	task.End("%s", merged.model)
 	return merged, nil
-}
-
-func (p *pipeline) packOnce(ctx context.Context) (step, error) {
-	trained, err := p.train(ctx)
-	if err != nil {
-		return step{}, err
-	}
-	b, err := p.ensureBase(ctx)
-	if err != nil {
-		return step{}, err
-	}
-	s, done, err := p.open(p.runs, "pack", p.recipe.Name, p.packInputs(trained.dir.Key))
-	if err != nil {
-		return step{}, err
-	}
-	if done {
-		p.before("merge and convert")
-		return s, nil
-	}
-	defer s.dir.Close()
-	last, err := p.lastBase(ctx, trained, b)
-	if err != nil {
-		return step{}, err
-	}
-	task := p.show.Start("merge and convert")
-	defer task.Drop()
-	if err := p.merge(ctx, s, last, p.lastAdapter(trained)); err != nil {
-		return step{}, err
-	}
-	training := &report.Training{}
-	if err := json.Unmarshal(trained.manifest.Result, training); err != nil {
-		return step{}, err
-	}
-	if err := p.convert(ctx, &s, p.recipe.Package.Name, p.card(training, b, p.served()), nil); err != nil {
-		return step{}, err
-	}
-	task.End("%s", s.path(p.served()))
-	return s, nil
-}
-
-// convert makes a package of the merged model in the folder of a step.
-func (p *pipeline) convert(ctx context.Context, s *step, name string, c *card.Card, result any) error {
-	files, err := p.toGGUF(ctx, *s, s.path("merged"), name)
-	if err != nil {
-		return err
-	}
-	text, err := pack.Modelfile(p.modelfile())
-	if err != nil {
-		return err
-	}
-	if err := runs.WriteFile(s.path("Modelfile"), []byte(text)); err != nil {
-		return err
-	}
-	if err := runs.WriteWith(s.path(cardFile), c.Write); err != nil {
-		return err
-	}
-	return p.finish(s, result, append(files, "merged", "Modelfile", cardFile)...)
-}
-
-// packInputs names everything that decides what the package is.
-func (p *pipeline) packInputs(trained string) map[string]any {
-	return map[string]any{"trained": trained, "form": ggufForm, "package": p.recipe.Package, "system": p.recipe.Data.SystemPrompts[0]}
-}
-
-func (p *pipeline) modelfile() pack.ModelfileOptions {
-	return pack.ModelfileOptions{From: "./" + p.served(), System: p.recipe.Data.SystemPrompts[0], ContextLength: p.recipe.Package.NumCtx}
-}
-
-// merge writes the merged model unless an earlier attempt already has: the
-// worker gives the folder its name only when it is complete.
-func (p *pipeline) merge(ctx context.Context, s step, b *base, adapter string) error {
-	out := s.path("merged")
-	if exists(out) {
-		return nil
-	}
-	w, err := p.startWorker(ctx)
-	if err != nil {
-		return err
-	}
-	job := trainer.Merge{Protocol: trainer.Protocol, Kind: "merge", BaseModel: absModel(b.model), Adapter: abs(adapter), Output: abs(out), ChatTemplate: chat.Template, Dtype: b.dtype}
-	if _, err := w.Run(ctx, job, s.path("job.json"), func(trainer.Event) {}); err != nil {
-		return fault.Wrap(fmt.Errorf("merge: %w", err), "see worker.log in the runs folder")
-	}
-	return nil
 }

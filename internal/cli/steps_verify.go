@@ -84,7 +84,7 @@ func (v *verification) conversation(c *suite.Case) []chat.Message {
 }
 
 // inputs names everything that decides what is found.
-func (v *verification) inputs(packed, trained step) (map[string]any, error) {
+func (v *verification) inputs(ctx context.Context, packed, trained step) (map[string]any, error) {
 	files := map[string]string{}
 	for _, form := range v.forms {
 		f, ok := packed.manifest.Lookup(ggufName(form))
@@ -97,7 +97,7 @@ func (v *verification) inputs(packed, trained step) (map[string]any, error) {
 	for _, c := range v.suite.Cases {
 		fmt.Fprintf(h, "%s\x00%s\x00", c.ID, c.Question())
 	}
-	version, err := v.engine.Version(context.Background())
+	version, err := v.engine.Version(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (v *verification) run(ctx context.Context) (*parity.Report, step, error) {
 	if err := whole(packed); err != nil {
 		return nil, step{}, err
 	}
-	inputs, err := v.inputs(packed, trained)
+	inputs, err := v.inputs(ctx, packed, trained)
 	if err != nil {
 		return nil, step{}, err
 	}
@@ -314,15 +314,10 @@ func (v *verification) askPackage(ctx context.Context, file, form string) error 
 	}
 	task := v.show.Start("verify " + ggufName(form))
 	defer task.Drop()
-	alone := *v.pipeline
-	settings := *v.recipe
-	settings.Evaluate.Concurrency = 1
-	alone.recipe = &settings
-	running := &server{p: &alone, file: file}
+	running := &server{p: v.pipeline, file: file, alone: true}
 	if _, err := running.connect(ctx); err != nil {
 		return err
 	}
-	v.env, v.script, v.logs = alone.env, alone.script, alone.logs
 	defer running.close()
 	model := parity.NewServer(running.srv.URL(), running.srv.Model())
 	for i, c := range todo {

@@ -18,7 +18,7 @@ import (
 
 // useOllama makes the model known to a running Ollama and loads it.
 func useOllama(ctx context.Context, o Options) (*Server, error) {
-	running, err := ollama.Connect(ctx, ollama.Address(o.OllamaHost))
+	running, err := ollama.Connect(ctx, cmp.Or(o.OllamaHost, os.Getenv("OLLAMA_HOST")))
 	if err != nil {
 		return nil, err
 	}

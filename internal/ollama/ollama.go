@@ -6,7 +6,6 @@
 package ollama
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,10 +51,10 @@ func Connect(ctx context.Context, address string) (*Ollama, error) {
 	defer cancel()
 	o.Version, err = o.client.Version(ctx)
 	if err != nil {
-		return nil, fault.Wrap(fmt.Errorf("ollama does not answer at %s: %w", o.Address, plain(err)), "start it with: ollama serve; or say where it runs with --ollama or OLLAMA_HOST")
+		return nil, fault.Wrap(fmt.Errorf("ollama does not answer at %s: %w", o.Address, plain(err)), "start it with: ollama serve; or set OLLAMA_HOST to where it runs")
 	}
 	if o.Version == "" {
-		return nil, fault.New(fmt.Sprintf("what answers at %s is not ollama", o.Address), "say where it runs with --ollama or OLLAMA_HOST")
+		return nil, fault.New(fmt.Sprintf("what answers at %s is not ollama", o.Address), "set OLLAMA_HOST to where it runs")
 	}
 	return o, nil
 }
@@ -238,7 +237,3 @@ func hasParameter(text, name, value string) bool {
 	}
 	return false
 }
-
-// Address says where Ollama is to be looked for: where the user says, else where
-// the environment does.
-func Address(said string) string { return cmp.Or(said, os.Getenv("OLLAMA_HOST")) }

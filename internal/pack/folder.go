@@ -48,6 +48,8 @@ type config struct {
 	Architectures   []string        `json:"architectures"`
 	Layers          int             `json:"num_hidden_layers"`
 	HeadDim         uint32          `json:"head_dim"`
+	Heads           int             `json:"num_attention_heads"`
+	KVHeads         int             `json:"num_key_value_heads"`
 	TiedEmbeddings  bool            `json:"tie_word_embeddings"`
 	AttentionBias   bool            `json:"attention_bias"`
 	Quantization    json.RawMessage `json:"quantization_config"`

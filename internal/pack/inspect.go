@@ -12,15 +12,16 @@ import (
 // Info is what a GGUF says about itself.
 type Info struct {
 	Name          string
-	Architecture  string   // "qwen2", "llama"
-	Type          string   // of most of its tensors: "F16", "Q4_K_M"
-	Parameters    uint64   // weights
-	Tensors       int      // named arrays of them
-	ContextLength int      // tokens
-	Vocabulary    int      // tokens, fillers included
-	PreTokenizer  string   // llama.cpp's name for it
-	Stops         []string // the tokens that end an answer
-	ChatTemplate  string   // Jinja, "" when there is none
+	Architecture  string         // "qwen2", "llama"
+	Type          string         // of most of its tensors: "F16", "Q4_K_M"
+	Parameters    uint64         // weights
+	Tensors       int            // named arrays of them
+	Types         map[string]int // how many of them have a type
+	ContextLength int            // tokens
+	Vocabulary    int            // tokens, fillers included
+	PreTokenizer  string         // llama.cpp's name for it
+	Stops         []string       // the tokens that end an answer
+	ChatTemplate  string         // Jinja, "" when there is none
 	Bytes         int64
 }
 
@@ -42,12 +43,17 @@ func Inspect(path string) (info Info, err error) {
 	}
 	kv := g.KV()
 	tokens := kv.Strings("tokenizer.ggml.tokens")
+	types := map[string]int{}
+	for _, t := range g.Tensors().Items() {
+		types[t.Type()]++
+	}
 	return Info{
 		Name:          kv.String("general.name"),
 		Architecture:  kv.Architecture(),
 		Type:          kv.FileType().String(),
 		Parameters:    kv.ParameterCount(),
 		Tensors:       len(g.Tensors().Items()),
+		Types:         types,
 		ContextLength: int(kv.ContextLength()),
 		Vocabulary:    len(tokens),
 		PreTokenizer:  kv.String("tokenizer.ggml.pre"),

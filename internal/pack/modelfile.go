@@ -17,12 +17,22 @@ const OllamaTemplate = `{{- range .Messages }}<|im_start|>{{ .Role }}
 {{ end }}<|im_start|>assistant
 `
 
+// fimTemplate is what comes before OllamaTemplate for a model that was trained to
+// fill a gap: an editor that sends what follows the gap gets no ChatML.
+const fimTemplate = `{{- if .Suffix }}%s{{ .Prompt }}%s{{ .Suffix }}%s
+{{- else }}`
+
+// FIM are the tokens that a model was trained to fill a gap with.
+type FIM struct{ Prefix, Suffix, Middle string }
+
 // DefaultContext is the length, in tokens, that a model is served with.
 const DefaultContext = 4096
 
 // ModelfileOptions are the parts of a Modelfile that differ between models.
 type ModelfileOptions struct {
 	From          string // the GGUF, relative to the Modelfile, as "./bbj-coder.gguf"
+	Adapter       string // a GGUF adapter on top of it, in the same form; optional
+	FIM           *FIM   // for a model that was trained with them
 	System        string // the system prompt of the training; optional
 	License       string // the text of the licence; optional
 	ContextLength int    // in tokens; 0 means DefaultContext
@@ -33,7 +43,15 @@ type ModelfileOptions struct {
 // are written out.
 func Modelfile(o ModelfileOptions) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "FROM %s\n\nTEMPLATE \"\"\"%s\"\"\"\n\n", o.From, OllamaTemplate)
+	fmt.Fprintf(&b, "FROM %s\n", o.From)
+	if o.Adapter != "" {
+		fmt.Fprintf(&b, "ADAPTER %s\n", o.Adapter)
+	}
+	template, err := o.template()
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b, "\nTEMPLATE \"\"\"%s\"\"\"\n\n", template)
 	for _, part := range []struct{ name, text string }{{"SYSTEM", o.System}, {"LICENSE", o.License}} {
 		if strings.Contains(part.text, `"""`) {
 			return "", fault.New(fmt.Sprintf("the text for %s in the Modelfile contains three quotation marks", part.name), "Ollama has no way to write them there; take them out")
@@ -48,4 +66,18 @@ func Modelfile(o ModelfileOptions) (string, error) {
 		fmt.Fprintf(&b, "PARAMETER stop %q\n", stop)
 	}
 	return b.String(), nil
+}
+
+// template is that of the chat, and of the gap where the model knows one.
+func (o ModelfileOptions) template() (string, error) {
+	if o.FIM == nil {
+		return OllamaTemplate, nil
+	}
+	tokens := []any{o.FIM.Prefix, o.FIM.Suffix, o.FIM.Middle}
+	for _, token := range tokens {
+		if text := token.(string); text == "" || strings.Contains(text, "{{") || strings.Contains(text, `"`) {
+			return "", fault.New(fmt.Sprintf("the token %q cannot stand in Ollama's template", text), "write the base model's own tokens into data.fim")
+		}
+	}
+	return fmt.Sprintf(fimTemplate, tokens...) + OllamaTemplate + "{{ end }}", nil
 }

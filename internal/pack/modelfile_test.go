@@ -18,7 +18,7 @@ import (
 // TestModelfile reads the text with Ollama's own parser.
 func TestModelfile(t *testing.T) {
 	system := "You write BBj.\n\tKeep \"quotes\" and tabs."
-	text, err := pack.Modelfile(pack.ModelfileOptions{From: "./m.gguf", System: system, License: "Apache-2.0"})
+	text, err := pack.Modelfile(pack.ModelfileOptions{From: "./m.gguf", Adapter: "./adapter.gguf", System: system, License: "Apache-2.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestModelfile(t *testing.T) {
 	for _, c := range file.Commands {
 		got = append(got, fmt.Sprintf("%s %s", c.Name, c.Args))
 	}
-	want := []string{"model ./m.gguf", "template " + pack.OllamaTemplate, "system " + system, "license Apache-2.0",
+	want := []string{"model ./m.gguf", "adapter ./adapter.gguf", "template " + pack.OllamaTemplate, "system " + system, "license Apache-2.0",
 		"temperature 0.2", "top_p 0.9", "num_ctx 4096", "stop <|im_end|>", "stop <|endoftext|>"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -45,6 +45,40 @@ func TestModelfileVariants(t *testing.T) {
 	_, err = pack.Modelfile(pack.ModelfileOptions{From: "m", System: `say """`})
 	if err == nil || fault.Hint(err) == "" {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// TestFIMTemplate fills a gap when there is one, and chats when there is none.
+func TestFIMTemplate(t *testing.T) {
+	text, err := pack.Modelfile(pack.ModelfileOptions{From: "m", FIM: &pack.FIM{Prefix: "<|fim_prefix|>", Suffix: "<|fim_suffix|>", Middle: "<|fim_middle|>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := parser.ParseFile(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(file.Commands, func(c parser.Command) bool { return c.Name == "template" })
+	tmpl, err := ollama.Parse(file.Commands[i].Args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		values ollama.Values
+		want   string
+	}{
+		{ollama.Values{Prompt: "rem a\n", Suffix: "\nend"}, "<|fim_prefix|>rem a\n<|fim_suffix|>\nend<|fim_middle|>"},
+		{ollama.Values{Messages: []api.Message{{Role: "user", Content: "U"}}}, "<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\n"},
+	} {
+		var b bytes.Buffer
+		if err := tmpl.Execute(&b, c.values); err != nil || b.String() != c.want {
+			t.Errorf("%v\ngot  %q\nwant %q", err, b.String(), c.want)
+		}
+	}
+	for _, token := range []string{"", `"`, "{{ .System }}"} {
+		if _, err := pack.Modelfile(pack.ModelfileOptions{From: "m", FIM: &pack.FIM{Prefix: "a", Suffix: token, Middle: "b"}}); err == nil || fault.Hint(err) == "" {
+			t.Errorf("%q: err = %v", token, err)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	"github.com/ollama/ollama/convert"
@@ -55,6 +56,31 @@ func ToGGUF(ctx context.Context, modelDir, outFile string, meta Metadata) (Info,
 		return Info{}, explainFull(err, tensors)
 	}
 	return info, nil
+}
+
+// Converter names the package that converts, with its version.
+func Converter() string {
+	const module = "github.com/ollama/ollama"
+	version := "of an unknown version"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, d := range info.Deps {
+			if d.Path == module {
+				version = d.Version
+			}
+		}
+	}
+	return module + "/convert " + version
+}
+
+// Check reports what ToGGUF would refuse about a model folder, as far as that is
+// seen without reading its weights.
+func Check(modelDir string) error {
+	m, err := openModel(modelDir)
+	if err != nil {
+		return err
+	}
+	m.weights.Close()
+	return nil
 }
 
 // model is an opened folder, checked as far as that is possible without reading

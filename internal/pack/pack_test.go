@@ -52,8 +52,8 @@ func TestInfo(t *testing.T) {
 		model *folder
 		want  pack.Info
 	}{
-		{"llama", llama(), pack.Info{Architecture: "llama", Tensors: 20, Parameters: 1160, PreTokenizer: "smollm", Stops: []string{"<|im_end|>"}}},
-		{"qwen", qwen(), pack.Info{Architecture: "qwen2", Tensors: 27, Parameters: 1352, PreTokenizer: "qwen2", Stops: []string{"<|im_end|>", "<|endoftext|>"}}},
+		{"llama", llama(), pack.Info{Architecture: "llama", Tensors: 20, Types: map[string]int{"F16": 15, "F32": 5}, Parameters: 1160, PreTokenizer: "smollm", Stops: []string{"<|im_end|>"}}},
+		{"qwen", qwen(), pack.Info{Architecture: "qwen2", Tensors: 27, Types: map[string]int{"F16": 16, "F32": 11}, Parameters: 1352, PreTokenizer: "qwen2", Stops: []string{"<|im_end|>", "<|endoftext|>"}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

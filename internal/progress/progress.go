@@ -78,6 +78,7 @@ func (d *Display) Start(title string) *Task {
 	defer d.mu.Unlock()
 	now := d.now()
 	d.drop()
+	title = Printable(title)
 	d.task = &Task{d: d, title: title, start: now, plain: now, ended: make(chan struct{})}
 	if d.terminal {
 		d.task.draw(now)

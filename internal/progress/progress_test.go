@@ -20,6 +20,11 @@ func TestPlainLinesElsewhere(t *testing.T) {
 	var out strings.Builder
 	c := newClock()
 	d := progress.New(&out, progress.Options{Now: c.now})
+	d.Start("\x1b[31mtitle\u202e") // foreign text, too
+	if want := "�[31mtitle� …\n"; out.String() != want {
+		t.Errorf("title %q, want %q", out.String(), want)
+	}
+	out.Reset()
 	task := d.Start("stage 1")
 	for i := range 5 {
 		task.Update(float64(i), 4, "loss 1.25")

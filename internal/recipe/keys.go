@@ -56,6 +56,16 @@ var stageKeys = []Key{
 	{Path: "early_stopping", Meaning: "validations without a better loss before the stage ends; 0 never", High: 1e6},
 }
 
+// optimizers are those of transformers that run on the pinned packages.
+var optimizers = []string{
+	"adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit",
+	"lion_8bit", "lion_32bit", "paged_lion_8bit", "paged_lion_32bit", "ademamix", "ademamix_8bit", "paged_ademamix_8bit", "paged_ademamix_32bit",
+}
+
+// Forms are those that a GGUF file of a model is made in: llama.cpp's names, with
+// all numbers in 16 bit, or in about 8.5, 6.6, 5.7, 4.8 and 4.6.
+var Forms = []string{"f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"}
+
 // topKeys describe all others, in the order of the documentation.
 var topKeys = []Key{
 	{Path: "version", Meaning: "version of this format"},
@@ -93,7 +103,7 @@ var topKeys = []Key{
 	{Path: "quantization", Meaning: "`nf4`: the frozen weights in 4 bit (needs a GPU)", Words: []string{"none", "nf4"}},
 	{Path: "double_quant", Meaning: "quantizes the constants of the quantization, too"},
 	{Path: "precision", Meaning: "of the computation", Words: []string{"auto", "fp32", "bf16"}},
-	{Path: "optimizer", Meaning: "a name of transformers"},
+	{Path: "optimizer", Meaning: "a name of transformers; those with `8bit`, `32bit`, `paged` or `ademamix` are bitsandbytes' and want an NVIDIA GPU", Words: optimizers},
 	{Path: "gradient_checkpointing", Meaning: "less memory, more time"},
 	{Path: "tracking", Meaning: "who hears of the losses while a training runs, one or a list: `tensorboard` writes files into the run folder, `wandb` and `mlflow` are services", Words: []string{"tensorboard", "wandb", "mlflow", "none"}},
 	{Path: "evaluate.suite", Meaning: "folder of the suite"},
@@ -107,8 +117,11 @@ var topKeys = []Key{
 	{Path: "evaluate.retention.general", Meaning: "folders of held-out source in other languages, such as `suites/general-code`; `bbjtune eval RECIPE` then also says what was forgotten"},
 	{Path: "evaluate.retention.max_drop", Meaning: "share of the base model's score whose loss is an alert", High: 1},
 	{Path: "package.name", Meaning: "the model's name"},
-	{Path: "package.quantize", Meaning: "GGUF forms; the first is evaluated and served, `f16` is always made", Words: []string{"f16", "q8_0", "q4_0"}},
+	{Path: "package.quantize", Meaning: "GGUF forms; the first is evaluated and served, `f16` is always made", Words: Forms},
 	{Path: "package.num_ctx", Meaning: "context in the Modelfile", Low: 256, High: 1 << 20},
+	{Path: "package.adapter", Meaning: "the adapter alone as a GGUF file, too"},
+	{Path: "package.license", Meaning: "that of what was trained, an SPDX name, for the model card; only its owner can say"},
+	{Path: "package.datasets", Meaning: "what the model card calls the training data: names as on the model hub; none names the folder below `runs/data`"},
 	{Path: "graft.onto", Meaning: "the Instruct model of the base model's family, named like `base.model`: what was trained is added to it as well, as a second package that is evaluated beside the first (Shadow-FT, arXiv 2505.12716)"},
 	{Path: "allow", Meaning: "findings of `recipe check` that are meant to be: a list of `{rule: CODE, because: why}`"},
 	{Path: "record.packages", Meaning: "what a training made elsewhere ran on: versions by package"},

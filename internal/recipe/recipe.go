@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -227,11 +228,18 @@ type Retention struct {
 type Package struct {
 	// Name is the model's name for Ollama.
 	Name string `yaml:"name" json:"name"`
-	// Quantize lists the GGUF forms: f16, q8_0 or q4_0. The first is the
-	// one that is evaluated and served; f16 is always made.
+	// Quantize lists the GGUF forms. The first is the one that is evaluated
+	// and served; f16 is always made, since the others are made of it.
 	Quantize []string `yaml:"quantize" json:"quantize"`
 	// NumCtx is the context length a served model is given.
 	NumCtx int `yaml:"num_ctx" json:"num_ctx"`
+	// Adapter asks for the adapter alone as a GGUF file, too.
+	Adapter bool `yaml:"adapter" json:"adapter,omitempty"`
+	// License is that of what was trained, as an SPDX name; empty where nobody
+	// has stated one.
+	License string `yaml:"license" json:"license,omitempty"`
+	// Datasets are the names that the model card gives the training data.
+	Datasets []string `yaml:"datasets" json:"datasets,omitempty"`
 }
 
 // GraftName is what a graft is called beside the package of the tuned base model.
@@ -298,7 +306,7 @@ func Defaults() Recipe {
 		Stage1: defaultStage(5e-5, "bfd"), Stage2: second,
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096, Retention: Retention{MaxDrop: 0.05}},
 		Tracking: Tracking{"tensorboard"},
-		Package:  Package{Name: "bbj-coder", Quantize: []string{"f16"}, NumCtx: maxLength},
+		Package:  Package{Name: "bbj-coder", Quantize: []string{"q4_k_m"}, NumCtx: maxLength},
 	}
 }
 
@@ -331,6 +339,13 @@ func Parse(name string, text []byte) (*Recipe, error) {
 		return nil, err
 	}
 	return p.Recipe, nil
+}
+
+// NeedsBitsandbytes reports whether the training takes that package: for frozen
+// weights in 4 bit, or for its optimizers.
+func (r *Recipe) NeedsBitsandbytes() bool {
+	of := func(word string) bool { return strings.Contains(r.Optimizer, word) }
+	return r.Quantization == "nf4" || of("bit") || of("paged") || of("ademamix")
 }
 
 // Path resolves a path of the recipe: slashes are those of the platform, and
@@ -378,10 +393,37 @@ func (r *Recipe) validate() error {
 	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
 		return wrong("evaluate.samples", "raise evaluate.temperature, or ask once", "evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
 	}
-	if len(r.Package.Quantize) == 0 {
-		return wrong("package.quantize", "write f16, q8_0 or q4_0", "package.quantize is empty")
+	return cmp.Or(r.checkValues(), r.Package.Check(), r.checkTracking(), r.checkGraft(), r.checkEngine())
+}
+
+// plainLicense and plainDataset are what the model hub takes as such.
+var (
+	plainLicense = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+-]*$`)
+	plainDataset = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
+)
+
+// Check holds the values of a package against each other; flags may have set them.
+func (p *Package) Check() error {
+	if len(p.Quantize) == 0 {
+		return wrong("package.quantize", "write q4_k_m, or another form", "package.quantize is empty")
 	}
-	return cmp.Or(r.checkValues(), r.checkTracking(), r.checkGraft(), r.checkEngine())
+	for i, form := range p.Quantize {
+		if !slices.Contains(Forms, form) {
+			return wrong("package.quantize", "write some of "+strings.Join(Forms, ", "), "there is no form %q", form)
+		}
+		if slices.Contains(p.Quantize[:i], form) {
+			return wrong("package.quantize", "name it once", "package.quantize names %s twice", form)
+		}
+	}
+	if p.License != "" && !plainLicense.MatchString(p.License) {
+		return wrong("package.license", "write an SPDX name such as Apache-2.0, or leave the key out", "package.license is %q", p.License)
+	}
+	for _, name := range p.Datasets {
+		if !plainDataset.MatchString(name) {
+			return wrong("package.datasets", "write names as the model hub has them, such as owner/name", "package.datasets names %q", name)
+		}
+	}
+	return nil
 }
 
 // checkTracking holds that the trackers do not contradict each other.

@@ -156,11 +156,11 @@ type Graft struct {
 
 // Grafted reads what a finished package is a graft of, nil where it is none.
 func Grafted(e runs.Entry) *Graft {
-	g := &Graft{}
-	if e.Kind != "pack" || e.State != runs.Complete || json.Unmarshal(e.Manifest.Result, g) != nil || g.Onto == "" {
+	var made struct{ Graft *Graft }
+	if e.Kind != "pack" || e.State != runs.Complete || json.Unmarshal(e.Manifest.Result, &made) != nil || made.Graft == nil || made.Graft.Onto == "" {
 		return nil
 	}
-	return g
+	return made.Graft
 }
 
 // Load reads a finished training and what belongs to it.

@@ -334,7 +334,7 @@ func TestGrafts(t *testing.T) {
 	w.evaluated("first-tuned", a.Key, "s", "0011")
 	w.evaluatedGraft("first-graft", a.Key, "owner/instruct", "s", "0111")
 	w.evaluatedGraft("slower-graft", b.Key, "owner/instruct", "s", "1111")
-	pack, _ := w.finish("pack", "first-graft", map[string]any{"trained": a.Key}, record.Graft{Base: "owner/base", Onto: "owner/\x1binstruct", Tensors: 9, Differs: []string{"x"}}, map[string]string{"Modelfile": ""})
+	pack, _ := w.finish("pack", "first-graft", map[string]any{"trained": a.Key}, map[string]any{"graft": record.Graft{Base: "owner/base", Onto: "owner/\x1binstruct", Tensors: 9, Differs: []string{"x"}}}, map[string]string{"Modelfile": ""})
 
 	for name, want := range map[string][]string{
 		"first":       {"tuned: compile@1 50.0", "tuned, grafted onto owner/instruct: compile@1 75.0"},

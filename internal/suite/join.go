@@ -43,14 +43,15 @@ func (c *Case) Program(code string) string {
 	case ends(suffix, own):
 		after = ""
 	}
-	middle := ""
+	var b strings.Builder
+	b.WriteString(before)
 	for _, line := range lines {
-		if strings.EqualFold(strings.TrimSpace(line), Gap) {
-			continue
+		if !strings.EqualFold(strings.TrimSpace(line), Gap) {
+			b.WriteString(line + "\n")
 		}
-		middle += line + "\n"
 	}
-	return strings.TrimRight(before+middle+after, "\n")
+	b.WriteString(after)
+	return strings.TrimRight(b.String(), "\n")
 }
 
 // line is a line that does something, in the form in which lines are compared, and

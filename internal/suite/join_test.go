@@ -3,6 +3,7 @@ package suite_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"bbjtune/internal/suite"
 )
@@ -49,6 +50,19 @@ func TestQuestionShowsTheGap(t *testing.T) {
 	}
 	if q := (&suite.Case{Prompt: "Go on."}).Question(); q != "Go on." {
 		t.Errorf("without a gap: %q", q)
+	}
+}
+
+// An answer of a megabyte does not take longer than it must: models run on.
+func TestLongAnswersAreJoinedAtOnce(t *testing.T) {
+	c := &suite.Case{Prefix: "x=1\n", Suffix: "release\n"}
+	long := strings.Repeat("print x\n", 1<<18)
+	start := time.Now()
+	if got := c.Program(strings.TrimSuffix(long, "\n")); got != "x=1\n"+long+"release" {
+		t.Errorf("%d bytes", len(got))
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 
