@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"bbjtune/internal/cli"
 	"bbjtune/internal/recipe"
 )
 
@@ -71,6 +72,11 @@ func (c chapter) dryRun(t *testing.T, command string) string {
 		if !isKey(m[1]) {
 			return m[1] + " is no key of a recipe"
 		}
+	}
+	// The help of a group says nothing of a subcommand that is not there.
+	found, rest, err := cli.Tree().Find(strings.Fields(command)[1:])
+	if err != nil || found.HasSubCommands() && !strings.Contains(found.Use, " ") && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		return "there is no such command"
 	}
 	if out := c.run(t, command+" --help"); strings.Contains(out, "(exit status") {
 		return out
