@@ -7,5 +7,5 @@ import "embed"
 // Documents are the files that bbjtune docs makes its site of, by their paths in the
 // repository.
 //
-//go:embed *.md LICENSE docs recipes training-data/*.md suites/*.md worker/*.md
+//go:embed *.md LICENSE .pre-commit-hooks.yaml docs recipes contrib training-data/*.md suites/*.md worker/*.md
 var Documents embed.FS

@@ -172,7 +172,14 @@
     form.hidden = false;
   };
 
+  // The page that is shown is seen in a long menu.
+  const placeMenu = () => {
+    const menu = document.getElementById("pages"), here = menu.querySelector("[aria-current]");
+    if (here && here.offsetTop > menu.clientHeight) menu.scrollTop = here.offsetTop - menu.clientHeight / 2;
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
+    placeMenu();
     themeButton();
     copyButtons();
     search();
