@@ -10,7 +10,7 @@ require (
 	github.com/openai/openai-go/v3 v3.96.0 // the official client of OpenAI-compatible endpoints: retries, errors, types
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: every command is tested by scripts
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // JSON Schema 2020-12, in tests alone: docs/example.schema.json is held against the code
-	github.com/spf13/cobra v1.10.2 // commands, flags, help and shell completion
+	github.com/spf13/cobra v1.10.2 // commands, flags, help, shell completion and manual pages
 	github.com/spf13/pflag v1.0.9 // the flags of a cobra command, to list those that were given
 	github.com/x448/float16 v0.8.4 // 16-bit floats of model weights
 	github.com/yuin/goldmark v1.8.7 // Markdown with the positions of headings and fences

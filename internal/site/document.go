@@ -18,11 +18,7 @@ import (
 )
 
 var markdown = goldmark.New(
-	goldmark.WithExtensions(
-		// Not by a style attribute, which the policy of the pages forbids.
-		extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
-		extension.Strikethrough, extension.TaskList,
-	),
+	goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.TaskList),
 	goldmark.WithParserOptions(parser.WithAutoHeadingID()),
 	goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(nodes{}, 100))),
 )

@@ -24,6 +24,7 @@ func (nodes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(ast.KindHTMLBlock, showHTML)
 	r.Register(ast.KindRawHTML, showHTML)
 	r.Register(east.KindTable, showTable)
+	r.Register(east.KindTableCell, showCell)
 }
 
 func showHeading(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -103,6 +104,24 @@ func showTable(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkS
 		w.WriteString(`<div class="table" tabindex="0" role="group" aria-label="Table"><table>` + "\n")
 	} else {
 		w.WriteString("</table></div>\n")
+	}
+	return ast.WalkContinue, nil
+}
+
+// showCell makes no heading of a heading without words, which says nothing of a column.
+func showCell(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	c := n.(*east.TableCell)
+	tag := "td"
+	if c.Parent().Kind() == east.KindTableHeader && c.HasChildren() {
+		tag = "th"
+	}
+	switch {
+	case !entering:
+		fmt.Fprintf(w, "</%s>\n", tag)
+	case c.Alignment == east.AlignNone:
+		fmt.Fprintf(w, "<%s>", tag)
+	default: // not by a style, which the policy of the pages forbids
+		fmt.Fprintf(w, `<%s align="%s">`, tag, c.Alignment)
 	}
 	return ast.WalkContinue, nil
 }

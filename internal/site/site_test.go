@@ -51,8 +51,8 @@ func TestMarkdownBecomesPages(t *testing.T) {
 		{"remarks vanish, HTML is text", "<!-- file: x -->\n\na <b onclick=\"x\">\n\n<script>alert(1)</script>\n",
 			"<p>a &lt;b onclick=&#34;x&#34;&gt;</p>\n&lt;script&gt;alert(1)&lt;/script&gt;\n"},
 		{"no scripts in links", "[x](javascript:alert(1))\n", "<p><a href=\"\">x</a></p>\n"},
-		{"tables have no styles", "| a |\n| --: |\n| 1 |\n",
-			"<div class=\"table\" tabindex=\"0\" role=\"group\" aria-label=\"Table\"><table>\n<thead>\n<tr>\n<th align=\"right\">a</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td align=\"right\">1</td>\n</tr>\n</tbody>\n</table></div>\n"},
+		{"tables have no styles", "| a |   |\n| --: | --- |\n| 1 | 2 |\n",
+			"<div class=\"table\" tabindex=\"0\" role=\"group\" aria-label=\"Table\"><table>\n<thead>\n<tr>\n<th align=\"right\">a</th>\n<td></td>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td align=\"right\">1</td>\n<td>2</td>\n</tr>\n</tbody>\n</table></div>\n"},
 		{"links lead to pages, files and places", "[a](../guide/b.md#two) [b](../../README.md) [c](../x.json) [d](#one) [e](https://example.org/x.md) [f](../guide/)\n\n## One\n",
 			`<p><a href="../guide/b.html#two">a</a> <a href="../index.html">b</a> <a href="../x.json">c</a> <a href="#one">d</a> <a href="https://example.org/x.md">e</a> <a href="../guide/index.html">f</a></p>
 <h2 id="one">One <a class="anchor" href="#one" aria-label="Link to this heading">#</a></h2>
