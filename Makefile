@@ -9,6 +9,8 @@
 # make review-kill   the server of a review killed twenty times, every acknowledged vote looked for
 # make lint   what a reviewer would say first
 # make changelog   CHANGELOG.md of the files in changes
+# make dist   archives of a release for every platform, with checksums and bills of materials
+# make a11y   every page of the documentation by axe (needs Chromium and npm)
 # make diagrams   the pictures of the diagrams in docs/fine-tuning (needs Chromium and node)
 
 GO  ?= go
@@ -18,7 +20,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint diagrams changelog
+.PHONY: build demo test test-go test-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint dist a11y diagrams changelog
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -91,6 +93,18 @@ lint: test-worker
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+# The same commit makes the same bytes: dates are those of the commit.
+dist: build
+	$(GO) run ./cmd/dist -version "$(VERSION)" -epoch "$$(git log -1 --format=%ct)" -ldflags "$(LDFLAGS)" -program $(BIN) $(PLATFORMS)
+
+# The test holds what was fetched against its hash.
+AXE := 4.14.1
+
+a11y:
+	mkdir -p bin/axe
+	cd bin/axe && { test -f axe-core-$(AXE).tgz || npm pack --silent axe-core@$(AXE); } && tar xzf axe-core-$(AXE).tgz
+	BBJTUNE_AXE=$(CURDIR)/bin/axe/package/axe.min.js $(GO) test -count 1 -timeout 20m -v -run TestDocsByAxe ./internal/cli
 
 diagrams:
 	PUPPETEER_SKIP_DOWNLOAD=1 npx --yes --package @mermaid-js/mermaid-cli@11.17.0 -- node docs/diagrams.mjs

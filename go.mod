@@ -10,7 +10,7 @@ require (
 	github.com/openai/openai-go/v3 v3.96.0 // the official client of OpenAI-compatible endpoints: retries, errors, types
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: every command is tested by scripts
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // JSON Schema 2020-12, in tests alone: docs/example.schema.json is held against the code
-	github.com/spf13/cobra v1.10.2 // commands, flags, help and shell completion
+	github.com/spf13/cobra v1.10.2 // commands, flags, help, shell completion and manual pages
 	github.com/spf13/pflag v1.0.9 // the flags of a cobra command, to list those that were given
 	github.com/x448/float16 v0.8.4 // 16-bit floats of model weights
 	github.com/yuin/goldmark v1.8.7 // Markdown with the positions of headings and fences
@@ -33,6 +33,7 @@ require (
 	github.com/chewxy/hm v1.0.0 // indirect
 	github.com/chewxy/math32 v1.11.0 // indirect
 	github.com/coder/websocket v1.8.15 // indirect
+	github.com/cpuguy83/go-md2man/v2 v2.0.6 // indirect
 	github.com/d4l3k/go-bfloat16 v0.0.0-20211005043715-690c3bdd05f1 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
@@ -52,6 +53,7 @@ require (
 	github.com/pdevine/tensor v0.0.0-20240510204454-f88f4562727c // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/russross/blackfriday/v2 v2.1.0 // indirect
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1 // indirect
 	github.com/tidwall/gjson v1.20.0 // indirect
 	github.com/tidwall/match v1.1.1 // indirect

@@ -141,7 +141,7 @@ Start with: bbjtune demo
 		return fault.Wrap(err, "see bbjtune help")
 	})
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.sweepCommand(), a.dataCommand(), a.recipeCommand(), a.corpusCommand(), a.trainCommand(), a.packCommand(),
-		a.evalCommand(), a.compareCommand(), a.reviewCommand(), a.reportCommand(), a.runsCommand(), a.cardCommand(), a.publishCommand(), a.serveCommand(), a.checkCommand(), a.explainCommand(), a.suiteCommand(), a.newCommand(), a.doctorCommand(), a.envCommand())
+		a.evalCommand(), a.compareCommand(), a.reviewCommand(), a.reportCommand(), a.runsCommand(), a.cardCommand(), a.publishCommand(), a.serveCommand(), a.checkCommand(), a.explainCommand(), a.suiteCommand(), a.newCommand(), a.docsCommand(), a.manCommand(), a.doctorCommand(), a.envCommand())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -298,7 +298,7 @@ const contrast = `(() => {
 // reached by the keyboard.
 const labelled = `(() => {
   const bad = [...document.querySelectorAll("input:not([type=hidden]), textarea, button, a, select, progress, summary")].filter((e) =>
-    !(e.labels && e.labels.length && e.labels[0].textContent.trim()) && !e.getAttribute("aria-label") && !e.textContent.trim());
+    !(e.labels && e.labels.length && e.labels[0].textContent.trim()) && !e.getAttribute("aria-label") && !e.textContent.trim() && !e.querySelector("img:not([alt=''])"));
   const left = [...document.querySelectorAll("[tabindex]")].filter((e) => e.tabIndex < 0);
   return bad.length + left.length === 0 || bad.concat(left).map((e) => e.outerHTML).slice(0, 3).join(" ");
 })()`

@@ -95,7 +95,7 @@ var cases = []struct {
 	{code: "RC219", change: "stage2: {eval_steps: 100}", want: "r.yaml:7:10 RC219 stage2 has about 62 steps, and stage2.eval_steps is 100",
 		facts: recipeaudit.Facts{Stages: map[int]recipeaudit.Measure{2: {Rows: 2000, SystemPrompts: 4}}}},
 	{code: "RC215", change: "lora: {r: 32}\nengine: unsloth", want: "r.yaml:5:1 RC215 the base model never trained <|im_end|>, and engine unsloth cannot: engine trl can"},
-	{code: "RC221", change: "lora: {dora: true}\nengine: unsloth\ngraft: {onto: x/y}", want: "r.yaml:5:1 RC221 engine unsloth runs layers with lora.dora by PEFT's own code"},
+	{code: "RC221", change: "lora: {dora: true}\nengine: unsloth", want: "r.yaml:5:1 RC221 engine unsloth runs layers with lora.dora by PEFT's own code"},
 	{code: "RC220", change: "allow: [{rule: RC201, because: of old}]", want: "r.yaml:7:10 RC220 the recipe allows RC201, which does not occur"},
 }
 
@@ -129,7 +129,7 @@ func TestRules(t *testing.T) {
 			continue
 		}
 		for _, g := range got {
-			if rest := strings.Fields(g)[1]; rest != c.code && c.code != "RC104" && c.code != "RC103" && !(c.code == "RC217" && rest == "RC214") {
+			if rest := strings.Fields(g)[1]; rest != c.code && c.code != "RC104" && c.code != "RC103" && !(c.code == "RC217" && rest == "RC214") && !(c.code == "RC221" && rest == "RC215") {
 				t.Errorf("%s: also %s", c.change, g)
 			}
 		}

@@ -20,8 +20,8 @@ import (
 
 	"bbjtune/bbj/check"
 	"bbjtune/bbj/diag"
-	"bbjtune/bbj/syntax"
 	"bbjtune/internal/answer"
+	"bbjtune/internal/highlight"
 	"bbjtune/internal/printable"
 	"bbjtune/internal/review"
 )
@@ -29,7 +29,7 @@ import (
 //go:embed assets
 var assets embed.FS
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{"see": printable.Visible, "role": role}).ParseFS(assets, "assets/*.html"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"see": printable.Visible}).ParseFS(assets, "assets/*.html"))
 
 // Asset is a file that pages name: its path below /static/ has the hash of its
 // content, so that a browser may keep it for ever.
@@ -91,18 +91,8 @@ func made(name string, data any) template.HTML {
 type part struct {
 	Code, BBj bool
 	Lang      string
-	Lines     [][]piece
+	Lines     [][]highlight.Piece
 	Text      string
-}
-
-// piece is a stretch of a line of code that has one colour.
-type piece struct {
-	Role syntax.Role
-	Text string
-}
-
-func role(r syntax.Role) string {
-	return []string{"", "k", "n", "o", "d", "s", "m", "r", "x"}[r]
 }
 
 // parts cuts a text at its code fences.
@@ -111,32 +101,9 @@ func parts(text string) []part {
 	for _, a := range answer.Parts(text) {
 		p := part{Code: a.Code, BBj: a.IsBBj(), Lang: a.Lang, Text: a.Text}
 		if p.Code {
-			p.Lines = lines(a.Text, p.BBj)
+			p.Lines = highlight.Lines(a.Text, p.BBj)
 		}
 		list = append(list, p)
-	}
-	return list
-}
-
-// lines cuts code into lines, and BBj into coloured pieces of these.
-func lines(code string, bbj bool) [][]piece {
-	list := [][]piece{nil}
-	add := func(r syntax.Role, text string) {
-		for i, s := range strings.Split(text, "\n") {
-			if i > 0 {
-				list = append(list, nil)
-			}
-			if s != "" {
-				list[len(list)-1] = append(list[len(list)-1], piece{r, s})
-			}
-		}
-	}
-	if !bbj {
-		add(syntax.AsPlain, code)
-		return list
-	}
-	for r, text := range syntax.Pieces([]byte(code)) {
-		add(r, text)
 	}
 	return list
 }
