@@ -765,7 +765,7 @@ class Accidents(unittest.TestCase):
         (output / "checkpoint-old").mkdir()
         said: list[str] = []
         train.train(whole | {"resume": True}, lambda event, **fields: said.append(fields.get("message", event)))
-        self.assertIn("removed the incomplete checkpoint checkpoint-6", said)
+        self.assertIn("removed the damaged checkpoint checkpoint-6", said)
         self.assertIn("resumed from checkpoint-4", said)
         self.assertEqual((output / "adapter" / "adapter_model.safetensors").read_bytes(), expected)
         self.assertTrue((output / "checkpoint-old").is_dir())

@@ -99,13 +99,16 @@ func publishedFiles(r *record.Run) ([]publish.File, error) {
 		files = append(files, publish.File{Name: stage + "/training_config.json", Text: settings},
 			publish.File{Name: stage + "/training_log.jsonl", Source: filepath.Join(r.Path, stage, "training_log.jsonl")})
 	}
-	adapter := filepath.Join(r.Path, last, "adapter")
-	settings, err := withoutPaths(filepath.Join(adapter, "adapter_config.json"), hub)
+	weights, err := adapterFiles(filepath.Join(r.Path, last, "adapter"), "", hub)
+	if err == nil && plan.Merges(2) { // the last goes on the base model with the first merged in
+		var first []publish.File
+		first, err = adapterFiles(filepath.Join(r.Path, "stage1", "adapter"), "stage1/adapter/", hub)
+		weights = append(weights, first...)
+	}
 	if err != nil {
 		return nil, err
 	}
-	files = append(files, publish.File{Name: "adapter_config.json", Text: settings},
-		publish.File{Name: "adapter_model.safetensors", Source: filepath.Join(adapter, "adapter_model.safetensors")})
+	files = append(files, weights...)
 	if plot := filepath.Join(r.Path, plotFile); exists(plot) {
 		files = append(files, publish.File{Name: plotFile, Source: plot})
 	}
@@ -115,6 +118,16 @@ func publishedFiles(r *record.Run) ([]publish.File, error) {
 	}
 	texts, err := publishedTexts(r, hub)
 	return slices.Concat(files, scores, texts), err
+}
+
+// adapterFiles are the settings and the weights of an adapter, under names that
+// begin with a prefix.
+func adapterFiles(adapter, prefix, hub string) ([]publish.File, error) {
+	settings, err := withoutPaths(filepath.Join(adapter, "adapter_config.json"), hub)
+	return []publish.File{
+		{Name: prefix + "adapter_config.json", Text: settings},
+		{Name: prefix + "adapter_model.safetensors", Source: filepath.Join(adapter, "adapter_model.safetensors")},
+	}, err
 }
 
 // evaluationFiles are the results of the model's evaluations and of those beside
