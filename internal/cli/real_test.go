@@ -584,8 +584,9 @@ func TestRealSweep(t *testing.T) {
 			t.Errorf("%s: %+v", row.Changed, row)
 		}
 	}
-	if len(got.Table.Rows) != 3 || reused != len(done) {
-		t.Errorf("%d variants, %d of them trained before, want 3 and %d", len(got.Table.Rows), reused, len(done))
+	// The kill may have come between the last stage of another one and its manifest.
+	if len(got.Table.Rows) != 3 || reused < len(done) {
+		t.Errorf("%d variants, %d of them trained before, want 3 and at least %d", len(got.Table.Rows), reused, len(done))
 	}
 	for m, before := range done {
 		if read(t, m) != before {

@@ -23,7 +23,8 @@ type Table struct {
 // Row is what became of one variant.
 type Row struct {
 	Changed Variant `json:"changed"` // against the recipe
-	// Run is the folder of the training, Reused that it was complete before.
+	// Run is the folder of the training, Reused that nothing of it had to be
+	// trained.
 	Run    string `json:"run,omitempty"`
 	Reused bool   `json:"reused,omitempty"`
 	// Loss is the validation loss of the last stage, in nats a token.
