@@ -134,7 +134,8 @@ type Worker struct {
 
 	python string // its version
 
-	readErr error // valid once events is closed
+	mu      sync.Mutex // guards readErr, which is looked at before the stream has ended, too
+	readErr error
 }
 
 // Start starts the worker and waits for its handshake.
@@ -204,12 +205,19 @@ func (w *Worker) read(out *io.PipeReader) {
 	for lines.Scan() {
 		var e Event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || e.Event == "" {
-			w.readErr = fault.Newf("its log says more; this is a defect of the worker", "the training worker wrote something that is no event: %.80q", lines.Text())
+			w.unreadable(fault.Newf("its log says more; this is a defect of the worker", "the training worker wrote something that is no event: %.80q", lines.Text()))
 			return
 		}
 		w.events <- e
 	}
-	w.readErr = lines.Err()
+	w.unreadable(lines.Err())
+}
+
+// unreadable keeps why the event stream could not be read further.
+func (w *Worker) unreadable(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.readErr = err
 }
 
 // next waits for an event, the end of the worker, silence, or ctx.
@@ -232,8 +240,11 @@ func (w *Worker) next(ctx context.Context) (Event, error) {
 
 // died explains the end of the event stream.
 func (w *Worker) died() error {
-	if w.readErr != nil {
-		return w.readErr
+	w.mu.Lock()
+	unread := w.readErr
+	w.mu.Unlock()
+	if unread != nil {
+		return unread
 	}
 	select {
 	case <-w.process.Done():
