@@ -3,6 +3,7 @@ module bbjtune
 go 1.26.0
 
 require (
+	github.com/CycloneDX/cyclonedx-go v0.12.0 // the types of bills of materials, in cmd/dist alone; its module carries the published schemas that a test holds them against
 	github.com/anthropics/anthropic-sdk-go v1.84.0 // the official client of Anthropic's API; 19 MB of the program
 	github.com/chromedp/chromedp v0.23.0 // drives a real browser over the pages of a review, in tests alone
 	github.com/gofrs/flock v0.13.1 // one process a run folder, on every platform

@@ -17,7 +17,7 @@ import (
 // in /* stands for all folders in that one.
 var layers = map[string][]string{
 	"cmd/bbjtune":       {"internal/cli"},
-	"cmd/dist":          {},
+	"cmd/dist":          {"worker"},
 	"bench/rows":        {"internal/audit/audittest", "internal/runs"},
 	"bench/countonce":   {"internal/tokenizer"},
 	"bench/clusteronce": {"internal/near"},

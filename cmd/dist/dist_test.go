@@ -6,14 +6,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -103,33 +101,74 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
-func TestMaterials(t *testing.T) {
-	sum := sha256.Sum256([]byte("x"))
-	info := &debug.BuildInfo{GoVersion: "go1.26.4 X:none", Deps: []*debug.Module{
-		{Path: "example.org/a", Version: "v1.2.3+incompatible", Sum: "h1:" + base64.StdEncoding.EncodeToString(sum[:])},
-		{Path: "example.org/b", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/c", Version: "v2.0.0", Sum: "h1:" + base64.StdEncoding.EncodeToString(sum[:])}},
-	}}
-	text, err := materials(info, "v1", date)
+// Only a release is replaced: the folder that -out names might be any.
+func TestReplaceable(t *testing.T) {
+	dir := t.TempDir()
+	r := release{out: filepath.Join(dir, "dist")}
+	if err := r.replaceable(); err != nil {
+		t.Error(err)
+	}
+	if err := os.MkdirAll(filepath.Join(r.out, "mine"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.replaceable(); err == nil || !strings.Contains(err.Error(), "is no release") {
+		t.Error(err)
+	}
+	if err := checksums(r.out); err == nil {
+		t.Error("checksums of a folder within")
+	}
+	if err := os.Remove(filepath.Join(r.out, "mine")); err != nil {
+		t.Fatal(err)
+	}
+	if err := checksums(r.out); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.replaceable(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What git does not know would be in the program, and in no commit.
+func TestCommitted(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("needs git")
+	}
+	t.Chdir(t.TempDir())
+	git := func(args ...string) {
+		t.Helper()
+		c := exec.Command("git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "core.autocrlf=false"}, args...)...)
+		if said, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+	}
+	write := func(name string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"README.md", "docs/é x.md", "contrib/pre-commit", "internal/x/README.md", "main.go"} {
+		write(name)
+	}
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-qm", "one")
+	list, err := release{version: "v1"}.committed(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bom
-	if err := json.Unmarshal(text, &b); err != nil {
-		t.Fatal(err)
+	want := []file{{"README.md", []byte("README.md"), false}, {"contrib/pre-commit", []byte("contrib/pre-commit"), true}, {"docs/é x.md", []byte("docs/é x.md"), false}}
+	if !reflect.DeepEqual(list, want) {
+		t.Errorf("%v", list)
 	}
-	var got []string
-	for _, c := range b.Components {
-		got = append(got, c.PURL)
-	}
-	want := []string{"pkg:golang/std@1.26.4", "pkg:golang/example.org/a@v1.2.3%2Bincompatible", "pkg:golang/example.org/c@v2.0.0"}
-	if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(b.Dependencies[0].On, want) || b.Components[1].Hashes[0].Content != fmt.Sprintf("%x", sum) {
-		t.Errorf("%s", text)
-	}
-	if b.Format != "CycloneDX" || b.Metadata.Timestamp != "2026-01-02T03:04:06Z" || b.Metadata.Component.Version != "v1" {
-		t.Errorf("%s", text)
-	}
-	info.Deps[0].Sum = ""
-	if _, err := materials(info, "v1", date); err == nil || !strings.Contains(err.Error(), "example.org/a has no hash") {
+	write("docs/draft.md")
+	if _, err := (release{version: "v1"}).committed(t.Context()); err == nil || !strings.Contains(err.Error(), "?? docs/draft.md") {
 		t.Error(err)
+	}
+	if list, err := (release{version: "v1-dirty"}).committed(t.Context()); err != nil || len(list) != 3 {
+		t.Error(list, err)
 	}
 }

@@ -1,24 +1,34 @@
 // Dist makes the archives of a release: the program for each platform with its manual
-// pages, shell completions and what shops copy, a bill of materials beside each, and
-// the checksums of all. make dist calls it.
+// pages, shell completions, documentation, examples and suites, and the licences of what
+// it is made of; a bill of materials beside each, and the checksums of all. make dist
+// calls it.
 //
 // The same commit and the same version of Go make the same bytes, whenever and
 // wherever. It knows how the program is built and packed, not what it does.
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"debug/buildinfo"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"bbjtune/worker"
 )
+
+// versions are those that can be part of a file's name.
+var versions = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+_-]*$`)
 
 func main() {
 	log.SetFlags(0)
@@ -26,13 +36,16 @@ func main() {
 	epoch := flag.Int64("epoch", 0, "date of the commit, in seconds since 1970")
 	ldflags := flag.String("ldflags", "", "flags of the linker")
 	program := flag.String("program", "", "the program for this machine, which writes manual pages and completions")
-	out := flag.String("out", "dist", "folder to write, in the place of what is there")
+	out := flag.String("out", "dist", "folder to write, in the place of an earlier release")
 	flag.Parse()
-	if *version == "" || *epoch <= 0 || *program == "" || flag.NArg() == 0 {
+	if !versions.MatchString(*version) || *epoch <= 0 || *program == "" || flag.NArg() == 0 {
 		log.Fatal("dist: -version, -epoch, -program and platforms are needed; make dist names them")
 	}
-	r := release{version: *version, ldflags: *ldflags, date: time.Unix(*epoch, 0).UTC(), out: *out}
-	if err := r.make(*program, flag.Args()); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	r := release{version: *version, ldflags: *ldflags, date: time.Unix(*epoch, 0).UTC(), out: filepath.Clean(*out)}
+	err := r.make(ctx, *program, flag.Args())
+	stop()
+	if err != nil {
 		log.Fatal("dist: ", err)
 	}
 }
@@ -51,13 +64,20 @@ type file struct {
 
 // make writes everything into a folder of its own first, so that a release is there
 // as a whole or not at all.
-func (r release) make(program string, platforms []string) error {
+func (r release) make(ctx context.Context, program string, platforms []string) error {
+	if err := r.replaceable(); err != nil {
+		return err
+	}
 	scratch, err := os.MkdirTemp(".", ".dist-*.tmp")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	shared, err := r.shared(program, scratch)
+	shared, err := r.shared(ctx, program, scratch)
+	if err != nil {
+		return err
+	}
+	python, err := readRequirements(worker.Files)
 	if err != nil {
 		return err
 	}
@@ -66,7 +86,7 @@ func (r release) make(program string, platforms []string) error {
 		return err
 	}
 	for _, p := range platforms {
-		if err := r.platform(p, scratch, ready, shared); err != nil {
+		if err := r.platform(ctx, p, scratch, ready, shared, python); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
@@ -79,18 +99,62 @@ func (r release) make(program string, platforms []string) error {
 	return os.Rename(ready, r.out)
 }
 
-// shared are the files that the archives of all platforms hold.
-func (r release) shared(program, scratch string) ([]file, error) {
+// sums is the list of checksums, by which a release is also told from other folders.
+const sums = "SHA256SUMS"
+
+// replaceable refuses to take the place of anything but a release.
+func (r release) replaceable() error {
+	list, err := os.ReadDir(r.out)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(list) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(r.out, sums)); err != nil {
+		return fmt.Errorf("%s is there and is no release; remove it, or name another folder with -out", r.out)
+	}
+	return nil
+}
+
+// tree are the files of the repository that an archive holds: a shop follows the guide,
+// and builds data of the examples, without a clone.
+var tree = []string{":(glob)*.md", "LICENSE", ".pre-commit-hooks.yaml", "changes", "contrib", "docs", "recipes", "suites", "training-data", "worker/README.md"}
+
+// committed are the files of the tree as they are here. What git does not know of would
+// be in the program and in no commit.
+func (r release) committed(ctx context.Context) ([]file, error) {
+	status, err := exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
+	if err != nil {
+		return nil, fmt.Errorf("git status: %w%s", err, stderr(err))
+	}
+	if changed := strings.TrimSpace(string(status)); changed != "" && !strings.HasSuffix(r.version, "-dirty") {
+		first, _, _ := strings.Cut(changed, "\n")
+		return nil, fmt.Errorf("the folder is not as committed: %s; commit or remove what git status lists", first)
+	}
+	names, err := exec.CommandContext(ctx, "git", append([]string{"ls-files", "-z", "--"}, tree...)...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("git ls-files: %w%s", err, stderr(err))
+	}
 	var list []file
-	for _, name := range []string{"LICENSE", "README.md", "contrib/README.md", "contrib/pre-commit", "contrib/github-check.yml", "docs/recipe.schema.json", "docs/example.schema.json"} {
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
 		text, err := os.ReadFile(filepath.FromSlash(name))
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, file{name, text, name == "contrib/pre-commit"})
 	}
+	return list, nil
+}
+
+// shared are the files that the archives of all platforms hold.
+func (r release) shared(ctx context.Context, program, scratch string) ([]file, error) {
+	list, err := r.committed(ctx)
+	if err != nil {
+		return nil, err
+	}
 	pages := filepath.Join(scratch, "man")
-	man := exec.Command(program, "man", pages)
+	man := exec.CommandContext(ctx, program, "man", pages)
 	man.Env = append(os.Environ(), fmt.Sprint("SOURCE_DATE_EPOCH=", r.date.Unix()))
 	if said, err := man.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s man: %w\n%s", program, err, said)
@@ -107,28 +171,35 @@ func (r release) shared(program, scratch string) ([]file, error) {
 		list = append(list, file{"man/man1/" + filepath.Base(page), text, false})
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		text, err := exec.Command(program, "completion", shell).Output()
+		text, err := exec.CommandContext(ctx, program, "completion", shell).Output()
 		if err != nil {
-			return nil, fmt.Errorf("%s completion %s: %w", program, shell, err)
+			return nil, fmt.Errorf("%s completion %s: %w%s", program, shell, err, stderr(err))
 		}
 		list = append(list, file{"completions/bbjtune." + shell, text, false})
 	}
 	return list, nil
 }
 
+// environment is that of go for a platform. What a maintainer has set for himself
+// would make other bytes.
+func environment(system, processor string) []string {
+	return append(os.Environ(), "GOOS="+system, "GOARCH="+processor, "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off", "GOEXPERIMENT=",
+		"GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off")
+}
+
 // platform builds the program for one platform, such as linux/amd64.
-func (r release) platform(platform, scratch, ready string, shared []file) error {
+func (r release) platform(ctx context.Context, platform, scratch, ready string, shared []file, python []requirements) error {
 	system, processor, found := strings.Cut(platform, "/")
 	if !found {
-		return fmt.Errorf("a platform is written system/processor")
+		return errors.New("a platform is written system/processor")
 	}
 	name := "bbjtune"
 	if system == "windows" {
 		name += ".exe"
 	}
-	built := filepath.Join(scratch, name)
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", r.ldflags, "-o", built, "./cmd/bbjtune")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+processor)
+	built, env := filepath.Join(scratch, name), environment(system, processor)
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", r.ldflags, "-o", built, "./cmd/bbjtune")
+	build.Env = env
 	if said, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, said)
 	}
@@ -140,15 +211,28 @@ func (r release) platform(platform, scratch, ready string, shared []file) error 
 	if err != nil {
 		return err
 	}
-	folder := "bbjtune-" + r.version + "-" + system + "-" + processor
-	bill, err := materials(info, r.version, r.date)
+	others, err := thirdParties(ctx, env)
 	if err != nil {
 		return err
 	}
+	licences := map[string]string{}
+	for _, t := range others {
+		licences[t.path] = t.spdx()
+	}
+	bill, err := materials(info, platform, r.version, r.date, licences, python)
+	if err != nil {
+		return err
+	}
+	folder := "bbjtune-" + r.version + "-" + system + "-" + processor
 	if err := os.WriteFile(filepath.Join(ready, folder+".cdx.json"), bill, 0o644); err != nil {
 		return err
 	}
-	files := append([]file{{name, program, true}}, shared...)
+	files := append([]file{{name, program, true}, {"THIRD-PARTY.txt", notices(others), false}}, shared...)
+	return r.pack(system, folder, ready, files)
+}
+
+// pack writes an archive of the kind that a system unpacks by itself.
+func (r release) pack(system, folder, ready string, files []file) error {
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	archive, pack := folder+".tar.gz", tarball
 	if system == "windows" {
@@ -176,5 +260,5 @@ func checksums(dir string) error {
 		}
 		fmt.Fprintf(&b, "%x  %s\n", sha256.Sum256(text), e.Name())
 	}
-	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), []byte(b.String()), 0o644)
+	return os.WriteFile(filepath.Join(dir, sums), []byte(b.String()), 0o644)
 }
