@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"bbjtune/internal/cli"
 )
@@ -99,8 +100,9 @@ func (b tab) searches(base string) {
 	b.do("nothing there", chromedp.SendKeys("#words", "qqqq <b>"), until("document.getElementById('count').textContent.startsWith('Nothing')"))
 }
 
-// Every page, in both lights and on a phone, by axe.
-func TestDocsByAxe(t *testing.T) {
+// axeScript is axe, where make a11y has fetched it.
+func axeScript(t *testing.T) string {
+	t.Helper()
 	path := os.Getenv("BBJTUNE_AXE")
 	if path == "" {
 		t.Skip("make a11y names axe.min.js in BBJTUNE_AXE")
@@ -112,7 +114,40 @@ func TestDocsByAxe(t *testing.T) {
 	if sum := sha256.Sum256(axe); hex.EncodeToString(sum[:]) != axeHash {
 		t.Fatalf("%s is another version of axe", path)
 	}
-	b := docsTab(t)
+	return string(axe)
+}
+
+// byAxe holds what the browser shows against the rules of axe.
+func (b tab) byAxe(axe, what string) {
+	b.t.Helper()
+	b.do("axe", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := chromedp.Evaluate[any]("window.axeFound = undefined; "+axe+"; axe.run({preload: false}).then((r) => { window.axeFound = r; }); true")(ctx, t)
+		return err
+	}), until("!!window.axeFound"))
+	b.truth(what, `axeFound.violations.length === 0 && axeFound.passes.length > 10 || axeFound.violations.map((v) => v.id + ": " + v.help + " " + v.nodes.slice(0, 3).map((n) => n.html).join(" ")).join("; ") || axeFound.passes.length + " rules looked at anything"`)
+}
+
+// allLooks are those in which a page is read.
+var allLooks = map[string]action{"light": looks(1440, 900, "light"), "dark": looks(1440, 900, "dark"), "phone": looks(390, 844, "light")}
+
+// unfolded holds when nothing of a page is folded away.
+const unfolded = "document.readyState === 'complete' && [...document.querySelectorAll('details')].every((e) => (e.open = true))"
+
+// filesByAxe holds pages from a disk against axe, in all looks.
+func (b tab) filesByAxe(axe string, pages []string) {
+	b.t.Helper()
+	for _, page := range pages {
+		for name, look := range allLooks {
+			b.do("open", look, chromedp.Navigate("file://"+filepath.ToSlash(page)), until(unfolded))
+			b.byAxe(axe, page+", "+name)
+		}
+	}
+	b.t.Logf("%d pages, %d looks each", len(pages), len(allLooks))
+}
+
+// Every page of the documentation, in both lights and on a phone, by axe.
+func TestDocsByAxe(t *testing.T) {
+	axe, b := axeScript(t), docsTab(t)
 	folder := filepath.Join(t.TempDir(), "site")
 	carried(t, t.TempDir(), "docs", "--out", folder)
 	pages, _ := filepath.Glob(filepath.Join(folder, "*.html"))
@@ -120,17 +155,44 @@ func TestDocsByAxe(t *testing.T) {
 	if pages = append(pages, below...); len(pages) < 60 {
 		t.Fatalf("%d pages", len(pages))
 	}
-	for _, page := range pages {
-		for _, look := range []action{looks(1440, 900, "light"), looks(1440, 900, "dark"), looks(390, 844, "light")} {
-			b.do("open", look, chromedp.Navigate("file://"+filepath.ToSlash(page)), until("document.readyState === 'complete'"))
-			b.do("axe", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-				_, err := chromedp.Evaluate[any](string(axe)+"; axe.run({preload: false}).then((r) => { window.axeFound = r; }); true")(ctx, t)
-				return err
-			}), until("!!window.axeFound"))
-			b.truth(page, `axeFound.violations.length === 0 && axeFound.passes.length > 10 || axeFound.violations.map((v) => v.id + ": " + v.help + " " + v.nodes.slice(0, 3).map((n) => n.html).join(" ")).join("; ")`)
+	b.filesByAxe(axe, pages)
+	b.do("a search", looks(1440, 900, "light"), chromedp.Navigate("file://"+filepath.ToSlash(filepath.Join(folder, "index.html"))), until("document.readyState === 'complete'"),
+		chromedp.SendKeys("#words", "INPUT"), until("document.querySelectorAll('#hits a').length > 0"))
+	b.byAxe(axe, "what a search found")
+}
+
+// The pages that commands write, as the golden files of their packages have them, and
+// those of a review, with hostile answers.
+func TestPagesByAxe(t *testing.T) {
+	axe, b := axeScript(t), docsTab(t)
+	var pages []string
+	for _, golden := range []string{"audit/page/testdata/page.html", "mask/testdata/report.html", "report/testdata/report.html"} {
+		page, err := filepath.Abs(filepath.Join("..", filepath.FromSlash(golden)))
+		if err != nil {
+			t.Fatal(err)
 		}
+		pages = append(pages, page)
 	}
-	t.Logf("%d pages, 3 looks each", len(pages))
+	dir := t.TempDir()
+	folders := reviewed(t, dir)
+	file, offline := filepath.Join(dir, "r.sqlite"), filepath.Join(dir, "offline.html")
+	carried(t, dir, append([]string{"review", "create", "--suite", filepath.Join(dir, "suite"), "--out", file}, folders...)...)
+	carried(t, dir, "review", "export", file, "--reviewer", "Ben", "--out", offline)
+	review := serveReview(t, dir, file, "Anna")
+	defer review.stop()
+	for name, look := range allLooks {
+		b.do("welcome", look, chromedp.Navigate(review.links[0]), chromedp.WaitVisible("#begin"))
+		b.byAxe(axe, "welcome, "+name)
+		b.do("begin", chromedp.Click("#begin"), on(1, 4), chromedp.KeyEvent("d"), until("document.querySelectorAll('details[open]').length === 2"))
+		b.byAxe(axe, "a comparison, "+name)
+		b.do("help", chromedp.KeyEvent("?"), until("document.getElementById('help').open"))
+		b.byAxe(axe, "the keys, "+name)
+	}
+	b.do("vote", chromedp.KeyEvent(kb.Escape), until("!document.getElementById('help').open"), chromedp.KeyEvent("1111"), chromedp.KeyEvent("n"), chromedp.KeyEvent("a note"),
+		chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)), on(2, 4))
+	carried(t, dir, "review", "close", file)
+	said := carried(t, dir, append([]string{"report", "--review", file}, folders...)...)
+	b.filesByAxe(axe, append(pages, offline, regexp.MustCompile(`\S+report\.html`).FindString(said)))
 }
 
 func docsTab(t *testing.T) tab {
