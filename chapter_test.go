@@ -148,6 +148,7 @@ func TestChapterRowsAreValid(t *testing.T) {
 // chapter is the program and a folder for the commands of one page.
 type chapter struct {
 	bin, dir string
+	waiting  []fence // files that name a run folder, written -<id>
 }
 
 // newChapter builds the program. The folder has the recipes and suites of the
@@ -164,15 +165,34 @@ func newChapter(t *testing.T, list []fence, more ...string) chapter {
 		if f.file == "" {
 			continue
 		}
-		path := filepath.Join(c.dir, filepath.FromSlash(f.file))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(f.text), 0o644); err != nil {
-			t.Fatal(err)
+		c.write(t, f)
+		if runID.MatchString(f.text) {
+			c.waiting = append(c.waiting, f)
 		}
 	}
 	return c
+}
+
+// write makes a file of the page; a run folder that is there gets its name.
+func (c chapter) write(t *testing.T, f fence) {
+	t.Helper()
+	text := runID.ReplaceAllStringFunc(f.text, func(name string) string {
+		there, err := filepath.Glob(filepath.Join(c.dir, strings.TrimSuffix(name, "<id>")+"*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(there) != 1 {
+			return name
+		}
+		return filepath.ToSlash(filepath.Join(filepath.Dir(name), filepath.Base(there[0])))
+	})
+	path := filepath.Join(c.dir, filepath.FromSlash(f.file))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // programDir is the folder in which TestMain makes room for the program.
@@ -207,6 +227,7 @@ func builtProgram(t *testing.T) string {
 }
 
 var (
+	runID  = regexp.MustCompile(`runs/[a-z]+/[\w-]+-<id>`)
 	hashed = regexp.MustCompile(`(runs/[a-z]+/[\w-]+)-[0-9a-f]{12}\b`)
 	spent  = regexp.MustCompile(`\((?:\d+h)?(?:\d+m)?\d+s\)`)
 )
@@ -224,6 +245,9 @@ func pathWithoutCompiler() string {
 // shows, and the exit status where it is not 0.
 func (c chapter) run(t *testing.T, command string) string {
 	t.Helper()
+	for _, f := range c.waiting {
+		c.write(t, f)
+	}
 	cmd := exec.Command("sh", "-c", command)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "PATH="+c.bin+string(os.PathListSeparator)+pathWithoutCompiler(), "NO_COLOR=1",

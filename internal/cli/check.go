@@ -24,6 +24,7 @@ import (
 
 type checkFlags struct {
 	only, format, engine, bbjcpl string
+	extensions                   []string
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -31,9 +32,10 @@ func (a *app) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check [PATH…]",
 		Short: "check BBj source: would it compile, and does it name only what exists",
-		Long: `Check reads BBj files (.bbj, .bbl, .src), Markdown examples and folders of both;
-- is standard input. Without a PATH it reads the working folder. In a folder,
-Markdown without front matter is no example and is left alone. Findings of the
+		Long: `Check reads BBj files, Markdown examples and folders of both; - is standard input.
+Without a PATH it reads the working folder. In a folder it looks at the names that
+--extensions says and at Markdown, which without front matter is no example and is
+left alone; a file that is named is read whatever its name. Findings of the
 syntax family are what the compiler rejects; those of the api family compile but
 name something that does not exist; style findings are warnings. Those of the
 format family are about an example itself: front matter, sections, the generation
@@ -58,6 +60,7 @@ warnings on its own line, or, standing alone, on the next one with a statement.`
 	c.Flags().StringVar(&f.only, "only", "", "one family: syntax, api, style or format")
 	c.Flags().StringVar(&f.engine, "engine", "auto", "one of auto, embedded, bbjcpl, both")
 	c.Flags().StringVar(&f.bbjcpl, "bbjcpl", "", "path of the real compiler (default: BBJCPL, else bin below BBJ_HOME, else the first on PATH)")
+	c.Flags().StringSliceVar(&f.extensions, "extensions", []string{".bbj", ".bbl", ".src"}, extensionsUsage)
 	outputFormat(c, &f.format, render.Formats()...)
 	return c
 }
@@ -77,14 +80,18 @@ func (a *app) check(ctx context.Context, paths []string, f checkFlags) error {
 	if before >= 0 && before < 50 {
 		debug.SetGCPercent(before)
 	}
-	c := &checking{ctx: ctx, judge: by, only: diag.Family(f.only), seen: map[string]bool{}}
+	c := &checking{
+		ctx: ctx, judge: by, only: diag.Family(f.only), extensions: plainExtensions(f.extensions),
+		seen: map[string]bool{}, others: map[string]int{},
+	}
 	for _, p := range paths {
 		if err := c.path(p, a.In); err != nil {
 			return err
 		}
 	}
 	if c.files == 0 {
-		return fault.Newf("name BBj files, Markdown examples, or folders that hold some", "nothing to check: no such file in %s", strings.Join(paths, " "))
+		return fault.Newf("name BBj files, Markdown examples, or folders that hold some; --extensions says how names of BBj files end",
+			"nothing to check: no file of %s in %s%s", strings.Join(append(f.extensions, ".md"), " "), strings.Join(paths, " "), c.instead())
 	}
 	if err := c.flush(); err != nil {
 		return err
@@ -129,6 +136,9 @@ func (a *app) printFindings(c *checking, format string) error {
 	}
 	if format == "text" && c.gaps > 0 {
 		fmt.Fprintf(a.Err, "%s with a gap: bbjtune suite check puts the answers into the program and judges them there\n", count(c.gaps, "case"))
+	}
+	if n := total(c.others); n > c.files && format == "text" {
+		fmt.Fprintf(a.Err, "not looked at: %s of other extensions (%s), which --extensions would name\n", counted(n, "file"), mostOf(c.others))
 	}
 	if format == "text" {
 		fmt.Fprintf(a.Err, "%s, %s, %s; judged by %s\n", count(c.files, "file"), count(c.programs, "program"), count(len(c.findings), "finding"), progress.Printable(c.judge.about))

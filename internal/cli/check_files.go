@@ -30,10 +30,13 @@ const (
 // checking collects the findings of many files. Of their text only the lines
 // that findings point to are kept.
 type checking struct {
-	ctx      context.Context
-	judge    judge
-	only     diag.Family // "" for all
+	ctx        context.Context
+	judge      judge
+	only       diag.Family // "" for all
+	extensions []string    // of the BBj files of a folder
+
 	seen     map[string]bool
+	others   map[string]int // files of other extensions, by extension
 	files    int
 	programs int
 	gaps     int // cases whose answers are parts of a program
@@ -71,22 +74,31 @@ func (c *checking) path(path string, in io.Reader) error {
 	}
 	// Over a DirFS, so that a folder that is a link is followed.
 	return fs.WalkDir(os.DirFS(path), ".", func(rel string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !checkable(rel) {
+		if err != nil || !d.Type().IsRegular() || !c.checkable(rel) {
 			return err
 		}
 		return c.file(filepath.Join(path, filepath.FromSlash(rel)), false)
 	})
 }
 
-// checkable says which files of a folder are looked at.
-func checkable(path string) bool {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".bbj", ".bbl", ".src":
+// checkable says which files of a folder are looked at, and counts the others.
+func (c *checking) checkable(path string) bool {
+	switch e := strings.ToLower(filepath.Ext(path)); {
+	case slices.Contains(c.extensions, e):
 		return true
-	case ".md":
-		return !slices.Contains([]string{"README.md", "FORMAT.md", "CONTRIBUTING.md"}, filepath.Base(path))
+	case e != ".md":
+		c.others[e]++
+		return false
 	}
-	return false
+	return !slices.Contains([]string{"README.md", "FORMAT.md", "CONTRIBUTING.md"}, filepath.Base(path))
+}
+
+// instead names what lies there in place of files to check, or nothing.
+func (c *checking) instead() string {
+	if len(c.others) == 0 {
+		return ""
+	}
+	return ", but " + mostOf(c.others)
 }
 
 // file reads a file, once however often it is named. Other documents lie in

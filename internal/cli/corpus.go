@@ -45,6 +45,8 @@ type corpusCounts struct {
 	Broken      int                           `json:"broken"`
 	Others      int                           `json:"other_files"`
 	Links       int                           `json:"links"`
+
+	extensions string // of other files
 }
 
 func (a *app) corpusCommand() *cobra.Command {
@@ -82,7 +84,7 @@ only on the part i of n of the files, into a folder below runs/corpus-shard.
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&o.extensions, "extensions", []string{".bbj", ".bbl", ".src", ".cdf"}, "ends of the names of source files; . stands for names without one")
+	f.StringSliceVar(&o.extensions, "extensions", []string{".bbj", ".bbl", ".src", ".cdf"}, extensionsUsage)
 	f.StringSliceVar(&o.suites, "suite", nil, "suite whose cases must not be among the documents; may be repeated")
 	f.BoolVar(&o.includeBroken, "include-broken", false, "keep files that do not compile")
 	f.BoolVar(&o.keepHeaders, "keep-headers", false, "leave licences and copyright notices where they are")
@@ -108,7 +110,7 @@ func (a *app) buildCorpus(ctx context.Context, dirs []string, o corpusOptions) e
 	if err != nil {
 		return err
 	}
-	list, err := corpus.List(dirs, o.plainExtensions())
+	list, err := corpus.List(dirs, plainExtensions(o.extensions))
 	if err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func (a *app) buildCorpus(ctx context.Context, dirs []string, o corpusOptions) e
 	if err != nil {
 		return err
 	}
-	return a.finishCorpus(d, m, list.Others, list.Links, o.format, func(task *progress.Task) (*corpus.Result, error) {
+	return a.finishCorpus(d, m, passedOver{total(list.Others), list.Links, mostOf(list.Others)}, o.format, func(task *progress.Task) (*corpus.Result, error) {
 		options.Progress = func(done, total int) {
 			detail := fmt.Sprintf("%d of %d files", done, total)
 			if done == total {
@@ -139,9 +141,16 @@ func (a *app) buildCorpus(ctx context.Context, dirs []string, o corpusOptions) e
 
 const lookingAlike = "looking for near-duplicates"
 
+// passedOver is what of a listing is no source. It does not count towards the
+// folder's name.
+type passedOver struct {
+	others, links int
+	extensions    string // of the others, the commonest; "" where they are not known
+}
+
 // finishCorpus makes the folder of a corpus, unless it is there, and says what it
 // holds.
-func (a *app) finishCorpus(d *runs.Dir, m *runs.Manifest, others, links int, format string, build func(*progress.Task) (*corpus.Result, error), maxCharacters int) (err error) {
+func (a *app) finishCorpus(d *runs.Dir, m *runs.Manifest, over passedOver, format string, build func(*progress.Task) (*corpus.Result, error), maxCharacters int) (err error) {
 	var counts corpusCounts
 	if m == nil {
 		defer d.Close()
@@ -152,8 +161,7 @@ func (a *app) finishCorpus(d *runs.Dir, m *runs.Manifest, others, links int, for
 	if err != nil {
 		return err
 	}
-	// What is not source does not count towards the folder's name.
-	counts.Others, counts.Links = others, links
+	counts.Others, counts.Links, counts.extensions = over.others, over.links, over.extensions
 	return a.sayCorpus(d.Path, counts, format)
 }
 
@@ -178,21 +186,9 @@ func (o corpusOptions) resolve() (corpus.Options, map[string]any, error) {
 		}
 	}
 	return options, map[string]any{
-		"version": corpus.BuildVersion, "engine": embeddedEngine(), "extensions": o.plainExtensions(), "suites": sums,
+		"version": corpus.BuildVersion, "engine": embeddedEngine(), "extensions": plainExtensions(o.extensions), "suites": sums,
 		"include_broken": o.includeBroken, "keep_headers": o.keepHeaders, "secrets": o.secrets, "max_characters": o.maxCharacters,
 	}, nil
-}
-
-// plainExtensions are the extensions in one form and order: in lower case with a
-// dot, or empty for none.
-func (o corpusOptions) plainExtensions() []string {
-	var list []string
-	for _, e := range o.extensions {
-		e = "." + strings.TrimLeft(strings.ToLower(e), ".")
-		list = append(list, strings.TrimSuffix(e, "."))
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
 }
 
 // corpusName is the name of the first folder, in an order that is not that of the
@@ -304,6 +300,9 @@ func (c corpusCounts) remarks() string {
 	}
 	if c.Others > 0 {
 		fmt.Fprintf(&b, "\nnot looked at: %s of other extensions", counted(c.Others, "file"))
+		if c.extensions != "" {
+			fmt.Fprintf(&b, " (%s), which --extensions would name", c.extensions)
+		}
 	}
 	if c.Links > 0 {
 		fmt.Fprintf(&b, "\nnot followed: %s", counted(c.Links, "link"))

@@ -64,7 +64,7 @@ func (a *app) buildShard(ctx context.Context, dirs []string, list corpus.Listing
 	if err != nil {
 		return err
 	}
-	result := shardResult{len(part.Files), list.Others, list.Links}
+	result := shardResult{len(part.Files), total(list.Others), list.Links}
 	if m == nil {
 		defer d.Close()
 		err = a.writeShard(ctx, d, part, options, result)
@@ -153,7 +153,7 @@ func (a *app) mergeCorpus(ctx context.Context, dirs []string, format string) err
 	if err != nil {
 		return err
 	}
-	return a.finishCorpus(d, m, s.result.Others, s.result.Links, format, func(task *progress.Task) (*corpus.Result, error) {
+	return a.finishCorpus(d, m, passedOver{others: s.result.Others, links: s.result.Links}, format, func(task *progress.Task) (*corpus.Result, error) {
 		task.Update(0, 0, lookingAlike)
 		return corpus.Join(ctx, files, int(maxCharacters))
 	}, int(maxCharacters))

@@ -285,6 +285,9 @@ func closeRows(files []dataset.RowFile) {
 // readCorpus takes the documents of a corpus, which was compiled when it was made.
 func (p *pipeline) readCorpus(in *dataset.Input, sources map[string]string, dir string) error {
 	path := p.recipe.Path(dir)
+	if !exists(path) {
+		return fault.Newf("bbjtune corpus build makes one, and prints its name", "data.corpus: there is no folder %s", dir)
+	}
 	documents, err := corpus.Read(path)
 	if err != nil {
 		return fmt.Errorf("data.corpus: %w", err)
@@ -299,7 +302,7 @@ func (p *pipeline) readCorpus(in *dataset.Input, sources map[string]string, dir 
 // readRaw reads a folder of source into a list of the input. The kind is the key
 // of the recipe that names the folder.
 func (p *pipeline) readRaw(in *dataset.Input, list *[]dataset.Raw, sources map[string]string, dir string, extensions []string, kind string) error {
-	files, skipped, err := corpus.Load(p.recipe.Path(dir), extensions)
+	files, skipped, err := corpus.Load(p.recipe.Path(dir), plainExtensions(extensions))
 	if err != nil {
 		return err
 	}

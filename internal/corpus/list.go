@@ -25,9 +25,9 @@ import (
 // Listing is what lies in some folders.
 type Listing struct {
 	Files []Entry // in the order of their sources
-	// Others counts the files with other extensions, Links the links, which are
-	// not followed.
-	Others, Links int
+	// Others counts the files with other extensions, by the extension in lower case.
+	Others map[string]int
+	Links  int // which are not followed
 }
 
 // Entry is a file of source. Source is the folder, as it was named, and the path
@@ -44,7 +44,7 @@ type Entry struct {
 // but a folder that is named itself. A file that is reached twice is listed once;
 // the order of the folders does not matter.
 func List(dirs, extensions []string) (Listing, error) {
-	l := lister{extensions: extensions, seen: map[string]bool{}}
+	l := lister{Listing: Listing{Others: map[string]int{}}, extensions: extensions, seen: map[string]bool{}}
 	roots := make([]string, len(dirs))
 	for i, dir := range dirs {
 		roots[i] = filepath.Clean(dir)
@@ -103,7 +103,7 @@ func (l *lister) file(source, file string, d fs.DirEntry) error {
 		l.Links++
 		return nil
 	case !d.Type().IsRegular() || !slices.ContainsFunc(l.extensions, hasExtension):
-		l.Others++
+		l.Others[strings.ToLower(filepath.Ext(source))]++
 		return nil
 	}
 	info, err := d.Info()

@@ -169,7 +169,7 @@ type Stage struct {
 	GradientAccumulation int `yaml:"gradient_accumulation" json:"gradient_accumulation"`
 	// MaxLength is the longest row in tokens.
 	MaxLength int `yaml:"max_length" json:"max_length"`
-	// Overlong says what happens to longer rows: drop or truncate.
+	// Overlong says what happens to longer rows: drop, truncate or, in stage 1, split.
 	Overlong string `yaml:"overlong" json:"overlong"`
 	// ZeroRows says what happens to rows without a trained token: refuse stops
 	// before the training, drop leaves them out.
@@ -282,7 +282,8 @@ func (r *Recipe) Recorded() bool {
 // Defaults returns the recommended values, those of the two-stage approach.
 // Base, data and name have none.
 func Defaults() Recipe {
-	second := defaultStage(2e-4, "none")
+	first, second := defaultStage(5e-5, "bfd"), defaultStage(2e-4, "none")
+	first.Overlong = "split" // programs are long, and a piece of one is BBj as well
 	second.Start = "adapter"
 	return Recipe{
 		Version: Version, Seed: 42,
@@ -303,7 +304,7 @@ func Defaults() Recipe {
 		Lora:         Lora{R: 32, Alpha: 64, Dropout: 0.05, Targets: Targets{"all-linear"}},
 		Engine:       TRL,
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
-		Stage1: defaultStage(5e-5, "bfd"), Stage2: second,
+		Stage1: first, Stage2: second,
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096, Retention: Retention{MaxDrop: 0.05}},
 		Tracking: Tracking{"tensorboard"},
 		Package:  Package{Name: "bbj-coder", Quantize: []string{"q4_k_m"}, NumCtx: maxLength},
@@ -383,6 +384,9 @@ func (r *Recipe) validate() error {
 	}
 	if r.Stage1.SamplePrompts > 0 {
 		return wrong("stage1.sample_prompts", "set stage2.sample_prompts", "stage1.sample_prompts is set, but raw text has no prompts")
+	}
+	if r.Stage2.Overlong == "split" {
+		return wrong("stage2.overlong", "set it to drop or truncate", "stage2.overlong is split, which would part questions from their answers")
 	}
 	if r.Stage1.Start != "" {
 		return wrong("stage1.start", "set stage2.start", "stage1.start is set, but stage 1 starts from the base model")

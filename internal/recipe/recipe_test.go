@@ -54,6 +54,7 @@ func TestParseRefuses(t *testing.T) {
 		{"no number", minimal + "lora: {dropout: .nan}", "r.yaml:4: lora.dropout is NaN", "write a value from 0 to 0.9"},
 		{"a form that is none", minimal + "package: {quantize: [f16, q2]}", `r.yaml:4: package.quantize is "q2"`, "write one of f16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0"},
 		{"a graft onto itself", minimal + "graft: {onto: a/b}", "r.yaml:4: graft.onto is the model that is trained", ""},
+		{"conversations in pieces", minimal + "stage2: {overlong: split}", "r.yaml:4: stage2.overlong is split, which would part questions from their answers", "set it to drop or truncate"},
 		{"a start of stage 1", minimal + "stage1: {start: merged}", "r.yaml:4: stage1.start is set, but stage 1 starts from the base model", ""},
 		{"nothing to merge", minimal + "stage1: {enabled: false}\nstage2: {start: merged}", "r.yaml:5: stage2.start is merged, but stage 1 is switched off", ""},
 		{"a graft of what belongs to its base", minimal + "lora: {dora: true}\ngraft: {onto: a/c}",

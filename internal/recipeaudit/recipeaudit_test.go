@@ -166,7 +166,7 @@ func TestNoFinding(t *testing.T) {
 		{change: "double_quant: true"}, // without quantization it is nothing
 		{change: "base: {model: google/gemma}\nlora: {train_stop_tokens: false}"},
 		{change: "seed: 1", facts: recipeaudit.Facts{Packages: []recipeaudit.Package{{Name: "bitsandbytes", Version: "0.43.2"}, {Name: "bitsandbytes", Version: "0.42.0"}, {Name: "torch", Version: "0.43.0"}}}},
-		{change: "seed: 1", facts: recipeaudit.Facts{Stages: map[int]recipeaudit.Measure{1: {Rows: 20000, Tokens: 8000000, Counted: true}, 2: {Rows: 20000, Over: 200, Counted: true, SystemPrompts: 3}}}},
+		{change: "seed: 1", facts: recipeaudit.Facts{Stages: map[int]recipeaudit.Measure{1: {Rows: 20000, Tokens: 8000000, Over: 5000, Counted: true}, 2: {Rows: 20000, Over: 200, Counted: true, SystemPrompts: 3}}}},
 		// An allowance of what cannot be judged is not idle.
 		{change: "allow: [{rule: RC208, because: long rows are dropped}]", facts: recipeaudit.Facts{NoData: "no data"}},
 	} {

@@ -185,7 +185,7 @@ func warnings() []Rule {
 			Code: "RC208", Name: "truncation", Severity: diag.Warning,
 			Title: "rows are longer than max_length",
 			Why:   "A row that is too long is dropped, or its answer is cut and the model learns to stop in the middle. More than 1 % of the rows is worth a look.",
-			Help:  "raise max_length, or shorten the rows; set overlong: drop",
+			Help:  "raise max_length, or shorten the rows; set stage1.overlong: split and stage2.overlong: drop",
 			needs: needTokens,
 			check: truncation,
 		},
@@ -434,6 +434,9 @@ func needRows(f Facts) string {
 func truncation(s *subject) []hit {
 	return s.each(func(name string, stage recipe.Stage) []hit {
 		m, known := s.measure(name)
+		if stage.Overlong == "split" {
+			return nil // nothing of a row is lost
+		}
 		if !known || !m.Counted {
 			return one(name == "stage2" && stage.Overlong == "truncate", name+".overlong", "%s.overlong is truncate: an answer that is too long loses its end", name)
 		}
