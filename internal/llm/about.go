@@ -24,8 +24,8 @@ type About struct {
 	Root string
 	// Context is the most tokens of prompt and answer.
 	Context int
-	// Quantization is the name that Ollama gives it, Size the bytes of the weights
-	// that llama.cpp tells, Digest their hash, which Ollama tells.
+	// Quantization is its name as Ollama and llama.cpp tell it, Size the bytes of
+	// the weights as llama.cpp does, Digest their hash as Ollama does.
 	Quantization string
 	Size         int64
 	Digest       string
@@ -46,7 +46,8 @@ func (o *OpenAI) About(ctx context.Context) (About, error) {
 	for _, m := range list.Data {
 		a.Models = append(a.Models, clip(m.ID))
 		if m.named(o.model) {
-			a.Root, a.Context, a.Size = clip(m.Root), max(m.Context, m.Meta.Context), m.Meta.Size
+			a.Root, a.Context = clip(m.Root), max(m.Context, m.Meta.Context)
+			a.Quantization, a.Size = clip(m.Meta.Quantization), m.Meta.Size
 		}
 	}
 	root, ok := strings.CutSuffix(o.base, "/v1")
@@ -65,8 +66,9 @@ type listed struct {
 	// Context is vLLM's, that of Meta is llama.cpp's.
 	Context int `json:"max_model_len"`
 	Meta    struct {
-		Context int `json:"n_ctx"`
-		Size    int64
+		Context      int    `json:"n_ctx"`
+		Quantization string `json:"ftype"`
+		Size         int64
 	}
 }
 

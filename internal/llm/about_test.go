@@ -34,8 +34,8 @@ func TestAbout(t *testing.T) {
 			llm.About{Models: []string{"m"}, Root: "/models/m-awq", Context: 4096, Version: "vLLM 0.28.0"}},
 		"Ollama": {map[string]string{"/v1/models": `{"data":[{"id":"m:latest"},{"id":"other:latest"}]}`, "/api/version": `{"version":"0.17.4"}`, "/api/tags": tags},
 			llm.About{Models: []string{"m:latest", "other:latest"}, Quantization: "Q4_K_M", Digest: "sha256:12ab", Version: "Ollama 0.17.4"}},
-		"llama.cpp": {map[string]string{"/v1/models": `{"data":[{"id":"m","meta":{"size":93,"n_params":5}}]}`, "/props": `{"build_info":"b7-ab","default_generation_settings":{"n_ctx":2048}}`},
-			llm.About{Models: []string{"m"}, Size: 93, Context: 2048, Version: "llama.cpp b7-ab"}},
+		"llama.cpp": {map[string]string{"/v1/models": `{"data":[{"id":"m","meta":{"size":93,"n_params":5,"n_ctx":2048,"ftype":"Q8_0"}}]}`, "/props": `{"build_info":"b7-ab","default_generation_settings":{"n_ctx":1024}}`},
+			llm.About{Models: []string{"m"}, Quantization: "Q8_0", Size: 93, Context: 2048, Version: "llama.cpp b7-ab"}},
 		"nothing":  {nil, llm.About{}},
 		"nonsense": {map[string]string{"/v1/models": `{"data":[{"id":"m","max_model_len":"long"}]}`, "/version": `[]`, "/api/tags": "<html>"}, llm.About{}},
 	} {
