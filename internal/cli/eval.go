@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +21,8 @@ import (
 
 // evalFlags are the flags of eval for one model.
 type evalFlags struct {
-	provider, url, model, adapter, answers         string
+	provider, model, adapter, answers              string
+	urls                                           []string
 	suite, keyEnv, label, notes, system            string
 	promptForm, examples                           string
 	maxTokens, samples, concurrency, seed, cases   int
@@ -47,7 +47,8 @@ where it has one, and the tuned model; whatever is missing before that is made
 first. Without one it evaluates a single model:
 
   --url URL --model NAME                 an OpenAI-compatible endpoint (Ollama,
-                                         vLLM, llama.cpp, hosted)
+                                         vLLM, llama.cpp, hosted); without --model
+                                         the only one that it serves
   --provider openai --model NAME         OpenAI's API
   --provider anthropic --model NAME      Anthropic's API
   --provider worker --model DIR          a model folder, with --adapter or
@@ -57,6 +58,13 @@ first. Without one it evaluates a single model:
 A key is read from the environment, or from a file .env here: OPENAI_API_KEY,
 ANTHROPIC_API_KEY, or what --key-env names. It is never written anywhere. An
 endpoint that --url names gets a key only with --key-env.
+
+Several endpoints of the same model share the questions: --url http://a:8000/v1
+--url http://b:8000/v1, or both with a comma between them (--model-server is the
+same flag). Each gets as many at the same time as --concurrency says. One that
+fails is left out until it answers again, and what it was asked is asked
+elsewhere. Those that say of themselves that they serve different models are
+refused. Answers are kept under the first address; others may join and go.
 
 Answers are kept, and no question is put twice to the same model in the same
 way, whatever the suite: run the same command again after an interruption.
@@ -99,8 +107,14 @@ without an answer, an alert and a gate that fails each make the exit status 1.`,
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.provider, "provider", "", "openai, anthropic or worker (default: openai)")
-	fl.StringVar(&f.url, "url", "", "base URL of the endpoint; for an OpenAI-compatible one it ends in /v1")
-	fl.StringVar(&f.model, "model", "", "name of the model there, or its folder")
+	fl.StringSliceVar(&f.urls, "url", nil, "base URL of the endpoint, or of several with the same model; for an OpenAI-compatible one it ends in /v1")
+	fl.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "model-server" {
+			name = "url"
+		}
+		return pflag.NormalizedName(name)
+	})
+	fl.StringVar(&f.model, "model", "", "name of the model there (default: the only one), or its folder")
 	fl.StringVar(&f.adapter, "adapter", "", "folder of an adapter for --provider worker")
 	fl.StringVar(&f.answers, "answers", "", "JSONL file of recorded answers (suites/FORMAT.md)")
 	fl.StringVar(&f.keyEnv, "key-env", "", "environment variable that holds the key")
@@ -114,7 +128,7 @@ without an answer, an alert and a gate that fails each make the exit status 1.`,
 	fl.StringVar(&f.examples, "examples", "training-data", "folder that they are taken from")
 	fl.IntVar(&f.maxTokens, "max-tokens", d.Evaluate.MaxTokens, "longest answer in tokens")
 	fl.IntVar(&f.samples, "samples", 1, "answers a case")
-	fl.IntVar(&f.concurrency, "concurrency", d.Evaluate.Concurrency, "questions at the same time")
+	fl.IntVar(&f.concurrency, "concurrency", d.Evaluate.Concurrency, "questions at the same time, for each endpoint")
 	fl.IntVar(&f.seed, "seed", d.Seed, "seed of the sampling")
 	fl.Float64Var(&f.temperature, "temperature", 0, "0 always takes the likeliest token")
 	fl.DurationVar(&f.timeout, "timeout", askTimeout, "longest wait for one answer")
@@ -149,15 +163,15 @@ func onlyWithoutRecipe(cmd *cobra.Command) error {
 	return err
 }
 
-func (f evalFlags) validate() error {
+func (f *evalFlags) validate() error {
 	switch {
 	case f.retention || f.humanEval || f.allowExecution:
 		return fault.New("--retention, --humaneval and --allow-code-execution go with a recipe", "name one: both its models are measured")
-	case f.answers == "" && f.model == "":
-		return fault.New("eval needs a recipe, --model or --answers", "for example: bbjtune eval recipes/demo-cpu.yaml")
-	case f.answers != "" && (f.model != "" || f.url != "" || f.provider != ""):
+	case f.answers == "" && f.model == "" && (len(f.urls) == 0 || f.provider == "anthropic" || f.provider == "worker"):
+		return fault.New("eval needs a recipe, --model, --url or --answers", "for example: bbjtune eval recipes/demo-cpu.yaml")
+	case f.answers != "" && (f.model != "" || len(f.urls) > 0 || f.provider != ""):
 		return fault.New("--answers goes without --model, --url and --provider", "name what answered with --label")
-	case f.answers == "" && f.url == "" && f.provider == "":
+	case f.answers == "" && len(f.urls) == 0 && f.provider == "":
 		return fault.New("eval does not know where the model is", "say it with --url, or with --provider openai, anthropic or worker")
 	case !slices.Contains([]string{"", "openai", "anthropic", "worker"}, f.provider):
 		return fault.Newf("write openai, anthropic or worker", "--provider is %q", f.provider)
@@ -171,16 +185,27 @@ func (f evalFlags) validate() error {
 		return fault.New("--timeout must be above 0; --retries, --requests-per-minute, --max-cost and the prices 0 or more", "see bbjtune eval --help")
 	case f.samples > 1 && f.temperature == 0 && f.answers == "":
 		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
-	case f.url == "":
-		return nil
-	}
-	switch u, err := url.Parse(f.url); {
-	case f.provider == "worker":
+	case len(f.urls) > 0 && f.provider == "worker":
 		return fault.New("--url goes with an endpoint, not with --provider worker", "leave one of them out")
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fault.New("--url is no http address", "for example http://127.0.0.1:11434/v1")
-	case u.User != nil || u.RawQuery != "":
-		return fault.New("--url holds a user name, a password or a query, which would be written into the results", "put the key into an environment variable and name it with --key-env")
+	case len(f.urls) > 1 && f.provider == "anthropic":
+		return fault.New("several endpoints can share the questions only if they are OpenAI-compatible", "name one --url")
+	case f.concurrency*max(1, len(f.urls)) > 1024:
+		return fault.Newf("lower --concurrency, which counts for each endpoint", "%d endpoints with %d questions each are more than 1024 at the same time", len(f.urls), f.concurrency)
+	}
+	return f.completeURLs()
+}
+
+// completeURLs checks the addresses.
+func (f *evalFlags) completeURLs() error {
+	for i, text := range f.urls {
+		base, err := baseURL(strings.TrimSpace(text), f.provider)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(f.urls[:i], base) {
+			return fault.Newf("name each endpoint once", "--url names %s twice", base)
+		}
+		f.urls[i] = base
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,7 +38,7 @@ func (a *app) evalModel(ctx context.Context, f evalFlags) error {
 	if err := p.prompt(&sub, f); err != nil {
 		return err
 	}
-	e, err := a.evaluation(slug(sub.label), f.suite, f.cases, check.Embedded{}, f.concurrency)
+	e, err := a.evaluation(slug(sub.label), f.suite, f.cases, check.Embedded{}, f.concurrency*max(1, len(f.urls)))
 	if err != nil {
 		return err
 	}
@@ -70,16 +71,13 @@ func (p *pipeline) provider(ctx context.Context, f evalFlags) (subject, error) {
 	return p.endpoint(ctx, sub, f)
 }
 
-// endpoint is a model behind an API.
+// endpoint is a model behind an API, at one address or at several.
 func (p *pipeline) endpoint(ctx context.Context, sub subject, f evalFlags) (subject, error) {
-	base, keyEnv := strings.TrimSuffix(f.url, "/"), f.keyEnv
-	if base == "" {
-		base, keyEnv = openAIURL, "OPENAI_API_KEY"
+	urls, keyEnv := f.urls, f.keyEnv
+	if len(urls) == 0 {
+		urls, keyEnv = []string{openAIURL}, cmp.Or(f.keyEnv, "OPENAI_API_KEY")
 		if f.provider == "anthropic" {
-			base, keyEnv = llm.AnthropicURL, "ANTHROPIC_API_KEY"
-		}
-		if f.keyEnv != "" {
-			keyEnv = f.keyEnv
+			urls, keyEnv = []string{llm.AnthropicURL}, cmp.Or(f.keyEnv, "ANTHROPIC_API_KEY")
 		}
 	}
 	key, err := p.key(keyEnv)
@@ -89,12 +87,39 @@ func (p *pipeline) endpoint(ctx context.Context, sub subject, f evalFlags) (subj
 	if sub.care.Price, err = price(f); err != nil {
 		return subject{}, err
 	}
-	sub.identity = base + " " + f.model
 	if f.provider == "anthropic" {
-		sub.connect = func(context.Context) (llm.Model, error) { return llm.NewAnthropic(sub.label, base, f.model, key), nil }
+		sub.identity = urls[0] + " " + f.model
+		sub.connect = func(context.Context) (llm.Model, error) {
+			return llm.NewAnthropic(sub.label, urls[0], f.model, key), nil
+		}
 		return sub, nil
 	}
-	m := llm.NewOpenAI(sub.label, base, f.model, key)
+	return p.compatible(ctx, sub, f, urls, key)
+}
+
+// compatible is a model behind one OpenAI-compatible endpoint, or behind several.
+func (p *pipeline) compatible(ctx context.Context, sub subject, f evalFlags, urls []string, key string) (subject, error) {
+	if f.model == "" {
+		var err error
+		if f.model, err = onlyModel(askAbout(ctx, "", "", key, urls)); err != nil {
+			return subject{}, err
+		}
+		sub.label = cmp.Or(sub.label, f.model)
+	}
+	// Answers are kept under the first address: others may join and go between two
+	// starts of the same evaluation.
+	sub.identity = urls[0] + " " + f.model
+	if len(urls) > 1 {
+		list := askAbout(ctx, sub.label, f.model, key, urls)
+		if err := sameModel(list, f.model); err != nil {
+			return subject{}, err
+		}
+		if i := slices.IndexFunc(list, func(s served) bool { return s.about.Digest != "" }); i >= 0 && key == "" {
+			sub.identity += " " + list[i].about.Digest
+		}
+		return p.pool(sub, f, list), nil
+	}
+	m := llm.NewOpenAI(sub.label, urls[0], f.model, key)
 	if key == "" {
 		// A server of one's own: Ollama tells which weights the name stands for.
 		if digest := m.Digest(ctx); digest != "" {

@@ -67,6 +67,32 @@ func endpoint(t *testing.T) *httptest.Server {
 	return s
 }
 
+// fleet is servers of a model, two of them alike, as environment variables name them.
+func fleet(t *testing.T, script llmtest.Script) map[string]*llmtest.Endpoint {
+	vllm := func(id, root string, context int) map[string]string {
+		return map[string]string{"/v1/models": llmtest.Models(id, root, context), "/version": `{"version":"0.28.0"}`}
+	}
+	hello := func(q string, n int) llmtest.Act {
+		if q == "Say yes." {
+			return llmtest.Act{Text: "yes"}
+		}
+		return llmtest.Act{Status: 500}
+	}
+	off := llmtest.NewEndpoint(t, "bbj", script, nil)
+	off.Kill()
+	return map[string]*llmtest.Endpoint{
+		"TWIN":      llmtest.NewEndpoint(t, "bbj", script, vllm("bbj", "/models/bbj", 4096)),
+		"OTHERTWIN": llmtest.NewEndpoint(t, "bbj", script, vllm("bbj", "/data/bbj", 4096)),
+		"SHORT":     llmtest.NewEndpoint(t, "bbj", script, vllm("bbj", "/models/bbj", 2048)),
+		"QUANTIZED": llmtest.NewEndpoint(t, "bbj", script, vllm("bbj", "/models/bbj-awq", 4096)),
+		"FOREIGN":   llmtest.NewEndpoint(t, "qwen", script, vllm("qwen", "/models/qwen", 4096)),
+		"LIAR":      llmtest.NewEndpoint(t, "qwen", script, vllm("bbj", "/models/bbj", 4096)),
+		"SEVERAL":   llmtest.NewEndpoint(t, "bbj", script, map[string]string{"/v1/models": `{"data":[{"id":"bbj"},{"id":"qwen"}]}`}),
+		"SICK":      llmtest.NewEndpoint(t, "bbj", hello, vllm("bbj", "/models/bbj", 4096)),
+		"OFF":       off,
+	}
+}
+
 // status runs a command and checks its exit status: status N COMMAND ARG…
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -105,6 +131,7 @@ func TestScripts(t *testing.T) {
 	t.Cleanup(ollama.Close)
 	another := httptest.NewServer(ollamatest.New())
 	t.Cleanup(another.Close)
+	fleet := fleet(t, program)
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -120,6 +147,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("FLAKY", flaky)
 			e.Setenv("OLLAMA", ollama.URL)
 			e.Setenv("OTHER_OLLAMA", another.URL)
+			for name, endpoint := range fleet {
+				e.Setenv(name, endpoint.URL)
+			}
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command

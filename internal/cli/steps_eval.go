@@ -43,6 +43,8 @@ type subject struct {
 	foreign            func(*evaluation) // says what does not fit the suite
 	// connect returns the model, ready to answer.
 	connect func(context.Context) (llm.Model, error)
+	// endpoints says who answered what is in a journal, where several were asked.
+	endpoints func(journal string) ([]tookPart, error)
 }
 
 // evaluation is what all subjects of one comparison share.
@@ -186,6 +188,8 @@ type answersResult struct {
 	Cost   float64 `json:"cost,omitempty"`
 	// Price is what Cost was computed with.
 	Price *llm.Price `json:"price,omitempty"`
+	// Endpoints are those that shared the questions.
+	Endpoints []tookPart `json:"endpoints,omitempty"`
 }
 
 func failedIn(m *runs.Manifest) int {
@@ -252,19 +256,28 @@ func (e *evaluation) ask(ctx context.Context, sub subject) (step, error) {
 	if err != nil {
 		return step{}, fmt.Errorf("evaluate %s: %w", sub.label, err)
 	}
-	if m, err = e.keep(d, asked, sub.care.Price); err != nil {
+	var took []tookPart
+	if sub.endpoints != nil {
+		if took, err = sub.endpoints(journal); err != nil {
+			return step{}, err
+		}
+	}
+	if m, err = e.keep(d, asked, sub.care.Price, took); err != nil {
 		return step{}, err
 	}
 	told := fmt.Sprintf("%d answers", asked.Total-asked.Failed)
 	if asked.Found > 0 {
 		told += fmt.Sprintf(", %d of them from other runs", asked.Found)
 	}
+	if took != nil {
+		told += ", by endpoint " + sharesOf(took)
+	}
 	task.End("%s", told)
 	return step{d, m}, nil
 }
 
 // keep finishes a folder of answers.
-func (e *evaluation) keep(d *runs.Dir, asked *eval.Asked, price *llm.Price) (*runs.Manifest, error) {
+func (e *evaluation) keep(d *runs.Dir, asked *eval.Asked, price *llm.Price, took []tookPart) (*runs.Manifest, error) {
 	if err := runs.WriteWith(d.File("samples.jsonl"), asked.Write); err != nil {
 		return nil, err
 	}
@@ -275,7 +288,7 @@ func (e *evaluation) keep(d *runs.Dir, asked *eval.Asked, price *llm.Price) (*ru
 	if err != nil {
 		return nil, err
 	}
-	return d.Finish(e.Now(), answersResult{asked.Total, asked.Found, asked.Failed, spent, price}, "samples.jsonl", "prompts.jsonl", "journal.jsonl")
+	return d.Finish(e.Now(), answersResult{asked.Total, asked.Found, asked.Failed, spent, price, took}, "samples.jsonl", "prompts.jsonl", "journal.jsonl")
 }
 
 // timeout of one request: a small machine under load may take minutes for a

@@ -35,6 +35,8 @@ type Sample struct {
 	// it refuses.
 	Served  string   `json:"served,omitempty"`
 	Without []string `json:"without,omitempty"`
+	// Endpoint is the address that answered, where several were asked.
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // Unanswered is why a question has no answer.
@@ -225,7 +227,7 @@ func (r *asker) ask(ctx context.Context, t task, answers chan<- entry) error {
 	reply, err := r.Model.Ask(ctx, q)
 	s := Sample{
 		Case: t.c.ID, Repeat: t.repeat, Text: reply.Text, Stopped: reply.Stopped, PromptTokens: reply.PromptTokens, Tokens: reply.Tokens,
-		Attempts: reply.Attempts, Cost: reply.Cost, Served: reply.Served, Without: reply.Without,
+		Attempts: reply.Attempts, Cost: reply.Cost, Served: reply.Served, Without: reply.Without, Endpoint: reply.Endpoint,
 	}
 	if err != nil {
 		var f *llm.Failure

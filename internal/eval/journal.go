@@ -102,6 +102,24 @@ func Spent(journal string) (float64, error) {
 	return sum, err
 }
 
+// ByEndpoint counts the answers of a journal by the address that gave them, as far
+// as it says so.
+func ByEndpoint(journal string) (map[string]int, error) {
+	last := map[key]string{}
+	err := journalLines(journal, func(line []byte, _ int64) error {
+		var s Sample
+		if json.Unmarshal(line, &s) == nil && s.Error == nil && s.Endpoint != "" {
+			last[key{s.Case, s.Repeat}] = s.Endpoint
+		}
+		return nil
+	})
+	count := map[string]int{}
+	for _, address := range last {
+		count[address]++
+	}
+	return count, err
+}
+
 // Write writes the samples in the order of the suite, one a line. It holds one
 // in memory at a time.
 func (a *Asked) Write(w io.Writer) error {

@@ -111,6 +111,6 @@ func answerOf(m *anthropic.Message) Reply {
 	return Reply{
 		Text: text.String(), Stopped: m.StopReason == "end_turn" || m.StopReason == "stop_sequence",
 		PromptTokens: int(u.InputTokens + u.CacheCreationInputTokens + u.CacheReadInputTokens), Tokens: int(u.OutputTokens),
-		Served: served(fmt.Sprint(m.Model), ""),
+		Model: clip(fmt.Sprint(m.Model)), Served: served(fmt.Sprint(m.Model), ""),
 	}
 }

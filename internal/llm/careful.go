@@ -100,6 +100,7 @@ func (c *Careful) Name() string { return c.model.Name() }
 // and what they cost.
 func (c *Careful) Ask(ctx context.Context, r Request) (Reply, error) {
 	var cost float64
+	moved := 0
 	for attempt := 1; ; attempt++ {
 		reply, price, err := c.try(ctx, r)
 		cost += price
@@ -112,7 +113,11 @@ func (c *Careful) Ask(ctx context.Context, r Request) (Reply, error) {
 			return Reply{}, err
 		}
 		f.Attempts, f.Cost = attempt, cost
-		if !f.Passing() || attempt > c.care.Retries {
+		if f.Elsewhere {
+			moved++
+			continue
+		}
+		if !f.Passing() || attempt-moved > c.care.Retries {
 			return Reply{}, f
 		}
 		if f.RetryAfter > longestRetryAfter {
@@ -120,7 +125,7 @@ func (c *Careful) Ask(ctx context.Context, r Request) (Reply, error) {
 		}
 		// Whoever else is about to ask would be sent away as well.
 		c.rate.hold(c.care.Clock.Now().Add(f.RetryAfter))
-		if err := c.care.Clock.Sleep(waiting(ctx), max(f.RetryAfter, c.pause(r, attempt))); err != nil {
+		if err := c.care.Clock.Sleep(waiting(ctx), max(f.RetryAfter, c.pause(r, attempt-moved))); err != nil {
 			return Reply{}, err
 		}
 	}

@@ -24,6 +24,9 @@ func TestContract(t *testing.T) {
 		"careful": {Server: true, Counts: true, Completes: true, New: func(t *testing.T, q []string, s llmtest.Script) llm.Model {
 			return llm.Carefully(openai(t, q, s), llm.Care{Pause: time.Millisecond})
 		}},
+		"pool": {Server: true, Counts: true, Completes: true, New: func(t *testing.T, _ []string, s llmtest.Script) llm.Model {
+			return opened(t, llm.PoolOptions{Limit: 99}, llmtest.NewEndpoint(t, "m", afterGreeting(s), nil), llmtest.NewEndpoint(t, "m", afterGreeting(s), nil))
+		}},
 		"scripted": {Counts: true, Completes: true, New: func(t *testing.T, _ []string, s llmtest.Script) llm.Model {
 			return &llmtest.Model{Script: s}
 		}},

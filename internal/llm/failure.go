@@ -32,6 +32,8 @@ const (
 	OverBudget  Cause = "over_budget"
 	NotRecorded Cause = "not_recorded"
 	NoAnswer    Cause = "no_answer" // the model declined, or its process failed
+	WrongModel  Cause = "wrong_model"
+	NoEndpoint  Cause = "no_endpoint" // of several, none is left
 )
 
 // Failure is the error of a question.
@@ -42,6 +44,9 @@ type Failure struct {
 	// Attempts and Cost are what was spent on it (see [Careful]).
 	Attempts int
 	Cost     float64
+	// Elsewhere says that another endpoint has not been asked yet and may be at
+	// once (see [Pool]).
+	Elsewhere bool
 
 	err error
 }
@@ -67,7 +72,7 @@ func (f *Failure) Passing() bool {
 // Final reports that no other question would fare better: asking on is useless.
 func (f *Failure) Final() bool {
 	switch f.Cause {
-	case Unreachable, KeyRefused, NotFound, OverBudget:
+	case Unreachable, KeyRefused, NotFound, OverBudget, NoEndpoint:
 		return true
 	}
 	return false
@@ -76,7 +81,7 @@ func (f *Failure) Final() bool {
 // paid reports whether an endpoint may charge for the try all the same: the
 // answer was made and got lost on the way.
 func (f *Failure) paid() bool {
-	return f.Cause == TimedOut || f.Cause == Broken || f.Cause == BadReply
+	return f.Cause == TimedOut || f.Cause == Broken || f.Cause == BadReply || f.Cause == WrongModel
 }
 
 // longestMessage bounds what of an endpoint's own words goes into an error.

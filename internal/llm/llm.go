@@ -1,8 +1,8 @@
 // Package llm asks a language model: one conversation in, one answer out.
 // [OpenAI] speaks to any OpenAI-compatible endpoint, [Anthropic] to Anthropic's
 // API, [Recorded] answers from a file. [Careful] makes any of them wait, try
-// again and stay within a budget. llmtest holds the contract that all of them
-// keep.
+// again and stay within a budget, [Pool] makes one model of several endpoints.
+// llmtest holds the contract that all of them keep.
 //
 // It must not know what is asked or how answers are judged.
 package llm
@@ -38,9 +38,11 @@ type Reply struct {
 	Stopped bool
 	// PromptTokens and Tokens are the endpoint's counts, 0 where it gives none.
 	PromptTokens, Tokens int
-	// Served is what the endpoint says answered: its name of the model, and a
-	// fingerprint or digest where it tells one.
-	Served string
+	// Model is the name that the endpoint says answered. Served is the same with
+	// a fingerprint or digest where it tells one.
+	Model, Served string
+	// Endpoint is the address of the one that answered, where several may.
+	Endpoint string
 	// Without lists the settings that the endpoint refuses and that were
 	// therefore not sent.
 	Without []string

@@ -2,12 +2,10 @@ package llm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -16,6 +14,9 @@ import (
 	"bbjtune/internal/chat"
 	"bbjtune/internal/fault"
 )
+
+// noKey is what a server without keys is sent.
+const noKey = "none"
 
 // OpenAI is a model behind an OpenAI-compatible endpoint.
 type OpenAI struct {
@@ -31,7 +32,7 @@ func NewOpenAI(name, baseURL, model, key string) *OpenAI {
 	if key == "" {
 		// The SDK would read OPENAI_API_KEY and send it to whatever
 		// server the URL names.
-		key = "none"
+		key = noKey
 	}
 	o := &OpenAI{name: name, base: strings.TrimSuffix(baseURL, "/"), model: model, key: key, http: newHTTP()}
 	o.client = openai.NewClient(
@@ -104,6 +105,7 @@ func (o *OpenAI) ask(ctx context.Context, r Request, left []string) (Reply, erro
 	return Reply{
 		Text: got.Choices[0].Message.Content, Stopped: got.Choices[0].FinishReason == "stop",
 		PromptTokens: int(got.Usage.PromptTokens), Tokens: int(got.Usage.CompletionTokens),
+		Model: clip(got.Model),
 		//lint:ignore SA1019 other servers of this API still tell the fingerprint
 		Served: served(got.Model, got.SystemFingerprint),
 	}, nil
@@ -135,7 +137,7 @@ func (o *OpenAI) complete(ctx context.Context, r Request, left []string) (Reply,
 	return Reply{
 		Text: got.Choices[0].Text, Stopped: got.Choices[0].FinishReason == "stop",
 		PromptTokens: int(got.Usage.PromptTokens), Tokens: int(got.Usage.CompletionTokens),
-		Served: served(got.Model, got.SystemFingerprint),
+		Model: clip(got.Model), Served: served(got.Model, got.SystemFingerprint),
 	}, nil
 }
 
@@ -145,41 +147,6 @@ func noChoice() error {
 
 func served(model, fingerprint string) string {
 	return clip(strings.TrimSpace(model + " " + fingerprint))
-}
-
-// digestTime is how long a server may take to tell a digest.
-const digestTime = 5 * time.Second
-
-// Digest asks the server which weights the model's name stands for. Ollama
-// tells; from others the answer is "".
-func (o *OpenAI) Digest(ctx context.Context) string {
-	root, ok := strings.CutSuffix(o.base, "/v1")
-	if !ok {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, digestTime)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, root+"/api/tags", nil)
-	if err != nil {
-		return ""
-	}
-	resp, err := o.http.Do(req)
-	if err != nil {
-		return ""
-	}
-	defer resp.Body.Close()
-	var tags struct {
-		Models []struct{ Name, Digest string }
-	}
-	if resp.StatusCode != http.StatusOK || json.NewDecoder(resp.Body).Decode(&tags) != nil {
-		return ""
-	}
-	for _, m := range tags.Models {
-		if m.Name == o.model || m.Name == o.model+":latest" {
-			return "sha256:" + strings.TrimPrefix(clip(m.Digest), "sha256:")
-		}
-	}
-	return ""
 }
 
 func message(m chat.Message) openai.ChatCompletionMessageParamUnion {

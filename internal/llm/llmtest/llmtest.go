@@ -131,19 +131,22 @@ func (m *Model) Ask(ctx context.Context, r llm.Request) (llm.Reply, error) {
 
 // OpenAI starts a scripted OpenAI-compatible server and returns its base URL.
 func OpenAI(t testing.TB, script Script) string {
-	return serve(t, script, func(a Act, path string) any {
-		reason := "stop"
-		if a.Length {
-			reason = "length"
-		}
-		choice := map[string]any{"finish_reason": reason}
-		if strings.HasSuffix(path, "/chat/completions") {
-			choice["message"] = map[string]string{"role": "assistant", "content": a.Text}
-		} else {
-			choice["text"] = a.Text
-		}
-		return map[string]any{"model": "m-1", "choices": []any{choice}, "usage": map[string]int{"prompt_tokens": 5, "completion_tokens": 2}}
-	}) + "/v1"
+	return serve(t, script, func(a Act, path string) any { return completion(a, path, "m-1") }) + "/v1"
+}
+
+// completion is the reply of an OpenAI-compatible server whose model has a name.
+func completion(a Act, path, model string) any {
+	reason := "stop"
+	if a.Length {
+		reason = "length"
+	}
+	choice := map[string]any{"finish_reason": reason}
+	if strings.HasSuffix(path, "/chat/completions") {
+		choice["message"] = map[string]string{"role": "assistant", "content": a.Text}
+	} else {
+		choice["text"] = a.Text
+	}
+	return map[string]any{"model": model, "choices": []any{choice}, "usage": map[string]int{"prompt_tokens": 5, "completion_tokens": 2}}
 }
 
 // Anthropic starts a scripted server of Anthropic's API and returns its base URL.
@@ -170,36 +173,40 @@ func serve(t testing.TB, script Script, reply func(Act, string) any) string {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		a := script(q, asked.next(q))
-		time.Sleep(a.Delay)
-		for k, v := range a.Header {
-			w.Header().Set(k, v)
-		}
-		switch {
-		case a.Hang:
-			select {
-			case <-r.Context().Done():
-			case <-stop:
-			}
-		case a.Reset:
-			breakOff(w, "")
-		case a.Status != 0:
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(a.Status)
-			io.WriteString(w, a.Body)
-		case a.Body != "":
-			w.Header().Set("Content-Type", "application/json")
-			io.WriteString(w, a.Body)
-		case a.Truncate:
-			text, _ := json.Marshal(reply(a, r.URL.Path))
-			breakOff(w, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(text), text[:len(text)/2]))
-		default:
-			w.Header().Set("Content-Type", "application/json")
-			json.NewEncoder(w).Encode(reply(a, r.URL.Path))
-		}
+		perform(w, r, script(q, asked.next(q)), stop, reply)
 	}))
 	t.Cleanup(func() { close(stop); s.CloseClientConnections(); s.Close() })
 	return s.URL
+}
+
+// perform does to a request what is to become of it.
+func perform(w http.ResponseWriter, r *http.Request, a Act, stop <-chan struct{}, reply func(Act, string) any) {
+	time.Sleep(a.Delay)
+	for k, v := range a.Header {
+		w.Header().Set(k, v)
+	}
+	switch {
+	case a.Hang:
+		select {
+		case <-r.Context().Done():
+		case <-stop:
+		}
+	case a.Reset:
+		breakOff(w, "")
+	case a.Status != 0:
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(a.Status)
+		io.WriteString(w, a.Body)
+	case a.Body != "":
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, a.Body)
+	case a.Truncate:
+		text, _ := json.Marshal(reply(a, r.URL.Path))
+		breakOff(w, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(text), text[:len(text)/2]))
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(reply(a, r.URL.Path))
+	}
 }
 
 // lastQuestion reads what both APIs have in common: the text of the last message,
