@@ -1293,8 +1293,8 @@ class Failures(unittest.TestCase):
         self.assertEqual(classify(caught.exception).kind, "missing_package")
         with mock.patch.dict(sys.modules, {"bitsandbytes": mock.Mock()}):
             config = train.nf4_config(job, torch.bfloat16)
-        self.assertEqual(config.bnb_4bit_quant_type, "nf4")
             sharded = train.nf4_config(job | {"sharding": "fsdp"}, torch.bfloat16)
+        self.assertEqual(config.bnb_4bit_quant_type, "nf4")
         self.assertTrue(config.bnb_4bit_use_double_quant)
         self.assertEqual((config.bnb_4bit_quant_storage, sharded.bnb_4bit_quant_storage), (torch.uint8, torch.bfloat16))
 
