@@ -41,7 +41,7 @@ test-go:
 
 # Each point is a training that is killed and resumed, against one that nothing disturbed.
 test-kill: build
-	BBJTUNE_REQUIRE=1 BBJTUNE_KILLS=20 $(GO) test -timeout 90m -v -run 'TestRealKills|TestRealFullDisk' ./internal/cli
+	BBJTUNE_REQUIRE=1 BBJTUNE_KILLS=20 $(GO) test -timeout 90m -v -run 'TestRealKills|TestRealFullDisk|TestRealTorchrun' ./internal/cli
 
 # Every platform that BBj shops run: vet reads the code of each, tests included.
 test-cross:
