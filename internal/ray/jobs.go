@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -188,30 +190,22 @@ const lineBytes = 1 << 20
 // error of line, or when ctx is done; the end of the job does not end it. Lines are
 // foreign text.
 func (c *Client) Follow(ctx context.Context, id string, offset int64, line func(text string, offset int64) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	slow := time.AfterFunc(requestTime, func() { cancel(errSlow) })
-	q := url.Values{"submission_id": {id}, "lines": {"-1"}, "interval": {"0.2"}}
-	resp, err := c.send(ctx, http.MethodGet, "/api/v0/logs/stream?"+q.Encode(), "", nil)
-	if !slow.Stop() && err == nil {
-		resp.Body.Close()
-		return c.broken(ctx, errSlow)
-	}
+	body, err := c.open(ctx, "stream", url.Values{"submission_id": {id}, "lines": {"-1"}, "interval": {"0.2"}})
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if _, err := io.CopyN(io.Discard, resp.Body, offset); err != nil {
-		return c.broken(ctx, err)
+	defer body.Close()
+	if _, err := io.CopyN(io.Discard, body, offset); err != nil {
+		return c.ended(ctx, err)
 	}
-	lines := bufio.NewReaderSize(resp.Body, lineBytes)
+	lines := bufio.NewReaderSize(body, lineBytes)
 	for {
 		text, err := lines.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return c.ended(ctx, err)
 		}
 		offset += int64(len(text))
-		if err := line(trimEnd(string(text)), offset); err != nil {
+		if err := line(strings.TrimRight(string(text), "\r\n"), offset); err != nil {
 			return err
 		}
 	}
@@ -226,9 +220,38 @@ func (c *Client) ended(ctx context.Context, err error) error {
 	return c.broken(ctx, err)
 }
 
-func trimEnd(text string) string {
-	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
-		text = text[:len(text)-1]
+// File opens a file below the log folder of a node: its last lines, or all of it
+// where lines is negative. One that is not there is [NotFound].
+func (c *Client) File(ctx context.Context, node, name string, lines int) (io.ReadCloser, error) {
+	return c.open(ctx, "file", url.Values{"node_id": {node}, "filename": {name}, "lines": {strconv.Itoa(lines)}, "timeout": {"3600"}})
+}
+
+// open asks for a log. Its beginning must come in time; the rest takes what it takes.
+func (c *Client) open(ctx context.Context, media string, q url.Values) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	slow := time.AfterFunc(requestTime, func() { cancel(errSlow) })
+	resp, err := c.send(ctx, http.MethodGet, "/api/v0/logs/"+media+"?"+q.Encode(), "", nil)
+	switch {
+	case err != nil:
+		cancel(nil)
+		if Is(err, Broken) && strings.Contains(strings.ToLower(err.Error()), "not found") {
+			return nil, c.failure(NotFound, "%s", err.Error())
+		}
+		return nil, err
+	case !slow.Stop():
+		resp.Body.Close()
+		return nil, c.broken(ctx, errSlow)
 	}
-	return text
+	return &opened{resp.Body, cancel}, nil
+}
+
+// opened is a body whose request ends with it.
+type opened struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+func (o *opened) Close() error {
+	defer o.cancel(nil)
+	return o.ReadCloser.Close()
 }
