@@ -62,6 +62,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err := p.needGPU(); err != nil {
 		return step{}, err
 	}
+	if err := p.canCompute(); err != nil {
+		return step{}, err
+	}
 	b, err := p.ensureBase(ctx)
 	if err != nil {
 		return step{}, err
@@ -167,7 +170,7 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 	r := *p.recipe
 	// What the training does not depend on must not make it start anew.
 	r.Name, r.Description, r.Evaluate, r.Package, r.Data, r.Tracking = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}, nil
-	r.Graft, r.Allow, r.Record = recipe.Graft{}, nil, recipe.Record{}
+	r.Graft, r.Allow, r.Record, r.Compute = recipe.Graft{}, nil, recipe.Record{}, recipe.Compute{}
 	if r.Stage2.Start != "merged" {
 		r.Stage2.Start = "" // as it was before there was a choice
 	}
