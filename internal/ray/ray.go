@@ -198,12 +198,13 @@ var errSlow = errors.New("no answer in time")
 func (c *Client) broken(ctx context.Context, err error) error {
 	var dns *net.DNSError
 	var op *net.OpError
+	isOp := errors.As(err, &op)
 	switch cause := context.Cause(ctx); {
 	case cause != nil && !errors.Is(cause, errSlow):
 		return cause // the caller gave up
 	case errors.As(err, &dns):
 		return c.failure(Unreachable, "the Ray cluster at %s cannot be reached: there is no host %s", c.Address, clip(dns.Name))
-	case errors.Is(err, errSlow), errors.Is(err, context.DeadlineExceeded), errors.As(err, &op) && op.Timeout():
+	case errors.Is(err, errSlow), errors.Is(err, context.DeadlineExceeded), isOp && op.Timeout():
 		return c.failure(Unreachable, "the Ray cluster at %s does not answer", c.Address)
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return c.failure(NotRay, "what answers at %s is not Ray: it does not speak %s", c.Address, strings.SplitN(c.Address, ":", 2)[0])
@@ -211,6 +212,9 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
+	}
+	if op != nil {
+		err = op.Err
 	}
 	return c.failure(Unreachable, "the Ray cluster at %s cannot be reached: %s", c.Address, lastLine(err.Error()))
 }
