@@ -169,6 +169,8 @@ type (
 		SamplePrompts         int      `json:"sample_prompts"`
 		SampleEvery           int      `json:"sample_every"`
 		SampleTokens          int      `json:"sample_tokens"`
+		// Rungs are evaluations at which a checkpoint is saved and an event sent.
+		Rungs []int `json:"rungs"`
 	}
 
 	// Lora is the adapter of a Train job.
@@ -242,6 +244,7 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
 		EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
 		SamplePrompts: s.SamplePrompts, SampleEvery: s.SampleEvery, SampleTokens: s.SampleTokens,
+		Rungs: []int{},
 	}
 	if p.AdapterIn != "" {
 		t.AdapterIn = &p.AdapterIn

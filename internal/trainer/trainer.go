@@ -60,6 +60,11 @@ type Event struct {
 	Tokens       int      `json:"tokens"`
 	TokensPerS   float64  `json:"tokens_per_s"`
 
+	// rung: the Evaluation of that number, at Step; Finished says that nothing is
+	// left to train
+	Evaluation int  `json:"evaluation"`
+	Finished   bool `json:"finished"`
+
 	// samples: answers to validation prompts, at Step
 	Answers []Sample `json:"answers"`
 
