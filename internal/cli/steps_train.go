@@ -99,6 +99,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		if err != nil {
 			return step{}, err
 		}
+		if n == 1 && p.firstDone != nil {
+			p.firstDone()
+		}
 		summary.Stages = append(summary.Stages, *done)
 		adapter = s.path(t.name(), "adapter")
 		outputs = append(outputs, t.outputs()...)
@@ -111,6 +114,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return step{}, err
 	}
 	outputs = append(outputs, files...)
+	if err := os.RemoveAll(s.path(rungsFile)); err != nil {
+		return step{}, err
+	}
 	return s, p.finish(&s, summary, outputs...)
 }
 
@@ -205,16 +211,26 @@ type stageRun struct {
 
 func (t *stageRun) name() string { return fmt.Sprintf("stage%d", t.n) }
 
-// run trains the stage, or reads what it was when it is already done.
+// stageFile is what a finished stage was. It is written last.
+const stageFile = "stage.json"
+
+// run trains the stage, unless it is done already or another training did the same.
 func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
-	done := t.s.path(t.name(), "stage.json")
-	if text, err := os.ReadFile(done); err == nil && exists(t.s.path(t.name(), "adapter")) {
+	if text, err := os.ReadFile(t.s.path(t.name(), stageFile)); err == nil && exists(t.s.path(t.name(), "adapter")) {
 		var st report.Stage
 		if json.Unmarshal(text, &st) == nil {
 			t.p.show.Say("✓ %s: done before", title(t.n))
 			return &st, nil
 		}
 	}
+	if st, err := t.takeShared(); st != nil || err != nil {
+		return st, err
+	}
+	return t.train(ctx)
+}
+
+// train has the worker train the stage.
+func (t *stageRun) train(ctx context.Context) (*report.Stage, error) {
 	out := t.s.path(t.name())
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
@@ -245,9 +261,20 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		},
 	}
 	defer watch.task.Drop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	climber := t.p.climber
+	if climber != nil && t.name() == t.p.lastStage() {
+		job.Rungs = climber.rule.Rungs()
+	}
 	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) {
-		if e.Event == "environment" {
+		switch e.Event {
+		case "environment":
 			t.environment(w.Python(), e)
+		case "rung":
+			if err := climber.reach(t.s.dir, e); err != nil {
+				stop(err)
+			}
 		}
 		board.event(e)
 		watch.event(e)
@@ -270,11 +297,10 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		kept = "; " + kept
 	}
 	watch.task.End("validation loss %.3f → %.3f, %d steps, %d tokens%s", st.ValidFirst, st.ValidLast, st.Steps, st.Tokens, kept)
-	text, err := json.MarshalIndent(st, "", "  ")
-	if err != nil {
+	if err := writeJSONFile(t.s.path(t.name(), stageFile), st); err != nil {
 		return nil, err
 	}
-	return st, runs.WriteFile(done, append(text, '\n'))
+	return st, t.share()
 }
 
 // start is what the stage trains on: the base model with the adapter of the stage
@@ -295,8 +321,10 @@ func (t *stageRun) start(ctx context.Context) (trainer.Paths, error) {
 // outputs are the stage's part of the manifest.
 func (t *stageRun) outputs() []string {
 	list := []string{"adapter", "training_log.jsonl", "training_config.json", inspectFile}
-	if exists(t.s.path(t.name(), samplesFile)) {
-		list = append(list, samplesFile)
+	for _, also := range []string{samplesFile, sharedFile} {
+		if exists(t.s.path(t.name(), also)) {
+			list = append(list, also)
+		}
 	}
 	for i := range list {
 		list[i] = t.name() + "/" + list[i]
