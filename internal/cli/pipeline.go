@@ -139,9 +139,10 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 }
 
 // requirements is the list of packages that the worker runs on. Looking at rows
-// takes a tokenizer: a machine without a GPU is spared what only a GPU can use.
+// takes a tokenizer, and so does training elsewhere: a machine without a GPU is spared
+// what only a GPU can use.
 func (p *pipeline) requirements() string {
-	if p.recipe.NeedsBitsandbytes() && !(p.looking && !hasGPU()) {
+	if p.recipe.NeedsBitsandbytes() && (hasGPU() || !p.looking && p.recipe.Compute.Engine != recipe.Ray) {
 		return "requirements-gpu.txt"
 	}
 	return "requirements-cpu.txt"
