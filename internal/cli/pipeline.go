@@ -35,6 +35,8 @@ type pipeline struct {
 	// retryErrors asks again what an evaluation got no answer to.
 	retryErrors bool
 
+	only string // the one training that may be carried out, "" for any
+
 	looking bool // nothing is trained or answered, only rows are looked at
 
 	admitted bool     // the recipe was judged, and may be carried out

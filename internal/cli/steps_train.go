@@ -70,6 +70,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
+	if err := p.sameTraining(inputs); err != nil {
+		return step{}, err
+	}
 	s, done, err := p.open(p.runs, "train", p.recipe.Name, inputs)
 	if err != nil {
 		return step{}, err
@@ -85,6 +88,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return step{}, err
 	}
 	if err := runs.WriteFile(s.path("recipe.yaml"), resolved); err != nil {
+		return step{}, err
+	}
+	if err := p.pin(s, data); err != nil {
 		return step{}, err
 	}
 	summary := &report.Training{Recipe: p.recipe.Name, Base: p.recipe.Base.Model, Data: describe(counts)}
