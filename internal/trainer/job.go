@@ -169,6 +169,10 @@ type (
 		SamplePrompts         int      `json:"sample_prompts"`
 		SampleEvery           int      `json:"sample_every"`
 		SampleTokens          int      `json:"sample_tokens"`
+		// Processes is how many of them the worker starts for the job on its
+		// machine; 0 trains in the worker itself.
+		Processes int    `json:"processes"`
+		Sharding  string `json:"sharding"`
 	}
 
 	// Lora is the adapter of a Train job.
@@ -242,6 +246,10 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
 		EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
 		SamplePrompts: s.SamplePrompts, SampleEvery: s.SampleEvery, SampleTokens: s.SampleTokens,
+		Sharding: r.Compute.Sharding, Threads: r.Compute.Resources.CPU,
+	}
+	if r.Compute.Engine == recipe.Torchrun {
+		t.Processes = r.Compute.Workers
 	}
 	if p.AdapterIn != "" {
 		t.AdapterIn = &p.AdapterIn
