@@ -77,8 +77,13 @@ type Cluster struct {
 	marker  string   // in the environment of every process of the cluster
 }
 
-// patience is how long a node may take to come up on a busy machine.
-const patience = 5 * time.Minute
+// patience is how long nodes may take to come up on a busy machine, and attempts how
+// often they may try: a raylet whose agent does not come up within 15 seconds gives
+// up, and its head waits for it for ever.
+const (
+	patience = 90 * time.Second
+	attempts = 4
+)
 
 // Start starts a cluster and waits until every node can run jobs. The cluster ends
 // with the test. It skips the test where neither BBJTUNE_REQUIRE nor BBJTUNE_RAY
@@ -208,9 +213,22 @@ func freePorts(n int) (ports []int, err error) {
 	return ports, nil
 }
 
-// up starts the nodes, the others as soon as the head's tables answer, and waits
+// up brings all nodes up.
+func (c *Cluster) up() (err error) {
+	for range attempts {
+		if err = c.upOnce(); err == nil {
+			return nil
+		}
+		for _, n := range c.nodes {
+			n.kill(c)
+		}
+	}
+	return err
+}
+
+// upOnce starts the nodes, the others as soon as the head's tables answer, and waits
 // until all are there.
-func (c *Cluster) up() error {
+func (c *Cluster) upOnce() error {
 	if err := c.startNode(0); err != nil {
 		return err
 	}
@@ -244,7 +262,7 @@ func (c *Cluster) wait(what string, there func() bool) error {
 			return nil
 		}
 		for _, n := range c.nodes {
-			if n.ended() {
+			if n.ended() && !n.killed {
 				return fmt.Errorf("%s ended while waiting for %s", n.name, what)
 			}
 		}
@@ -321,21 +339,28 @@ func (c *Cluster) KillHead() { c.KillNode(0) }
 // until the cluster counts it.
 func (c *Cluster) StartNode(i int) {
 	c.t.Helper()
-	if err := c.startNode(i); err != nil {
-		c.t.Fatal(err)
-	}
-	err := c.wait("a node like it", func() bool {
-		for _, id := range c.ids() {
-			if !slices.Contains(c.known, id) {
-				c.known = append(c.known, id)
-				return true
-			}
+	var err error
+	for range attempts {
+		if err = c.startNode(i); err == nil {
+			err = c.wait("a node like it", c.grown)
 		}
-		return false
-	})
-	if err != nil {
-		c.t.Fatalf("%v%s", err, c.lastWords())
+		if err == nil {
+			return
+		}
+		c.nodes[i].kill(c)
 	}
+	c.t.Fatalf("%v%s", err, c.lastWords())
+}
+
+// grown reports whether there is a node that was not there before.
+func (c *Cluster) grown() bool {
+	for _, id := range c.ids() {
+		if !slices.Contains(c.known, id) {
+			c.known = append(c.known, id)
+			return true
+		}
+	}
+	return false
 }
 
 // RestartHead brings a killed head back. Only a Durable one remembers its jobs.
@@ -352,9 +377,7 @@ func (c *Cluster) mark(i int) string { return fmt.Sprintf("%s-%d", c.marker, i) 
 // Stop ends the cluster with everything that it started and removes its files.
 func (c *Cluster) Stop() {
 	for i := len(c.nodes) - 1; i >= 0; i-- {
-		if c.nodes[i].cmd != nil {
-			c.nodes[i].kill(c)
-		}
+		c.nodes[i].kill(c)
 	}
 	c.nodes = nil
 	if c.network != nil {
@@ -381,6 +404,7 @@ func (c *Cluster) lastWords() string {
 // node is one of a cluster.
 type node struct {
 	name, dir, private string
+	killed             bool // by the test
 	cmd                *exec.Cmd
 	stdin              io.Closer
 	done               chan struct{}
@@ -401,6 +425,10 @@ func (n *node) ended() bool {
 // kill ends the node's first process, with which its namespace dies, and whatever
 // carries its mark, where there is no namespace.
 func (n *node) kill(c *Cluster) {
+	if n.cmd == nil {
+		return
+	}
+	n.killed = true
 	n.stdin.Close()
 	n.cmd.Process.Kill()
 	<-n.done
@@ -434,8 +462,8 @@ mount --bind "$NODE_HOSTS" /etc/hosts
 mount --bind "$NODE_PRIVATE" "$PRIVATE"
 if [ -n "$NODE_DISK" ]; then mount -t tmpfs -o "size=$NODE_DISK" tmpfs "$NODE_DIR"; fi
 ip link set lo up
-ip addr add "$NODE_ADDRESS/24" dev "$NODE_LINK"
-ip link set "$NODE_LINK" up
+ip addr add "$NODE_ADDRESS/24" dev eth0
+ip link set eth0 up
 "$@" </dev/null & cat >/dev/null`
 
 // startNode starts one node; Ray comes up in the background.
@@ -465,10 +493,10 @@ func (c *Cluster) startNode(i int) error {
 		return err
 	}
 	done := make(chan struct{})
-	n.cmd, n.stdin, n.done = cmd, stdin, done
+	n.cmd, n.stdin, n.done, n.killed = cmd, stdin, done, false
 	go func() { cmd.Wait(); close(done) }()
 	if c.Namespaces {
-		if err := c.network.connect(i, cmd.Process.Pid); err != nil {
+		if err := c.network.connect(cmd.Process.Pid); err != nil {
 			return err
 		}
 		_, err = io.WriteString(stdin, "\n")
@@ -490,7 +518,7 @@ func (c *Cluster) environment(i int) []string {
 	if c.Namespaces {
 		n := c.nodes[i]
 		env = append(env, "NODE_NAME="+n.name, "NODE_HOSTS="+filepath.Join(c.dir, "hosts"), "NODE_PRIVATE="+n.private, "PRIVATE="+c.Private,
-			"NODE_DIR="+n.dir, "NODE_ADDRESS="+c.network.address(i), "NODE_LINK="+c.network.link(i))
+			"NODE_DIR="+n.dir, "NODE_ADDRESS="+c.network.address(i))
 		if c.o.Disk > 0 {
 			env = append(env, fmt.Sprintf("NODE_DISK=%d", c.o.Disk))
 		}

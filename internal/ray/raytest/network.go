@@ -16,6 +16,7 @@ import (
 type network struct {
 	prefix string // of the addresses: 10.x.y
 	name   string // begins the names of the links
+	cables int    // laid so far: the kernel takes its time to clear those of a killed node
 	cmd    *exec.Cmd
 	hold   io.Closer
 }
@@ -26,9 +27,6 @@ ip link add switch type bridge
 ip link set switch up
 echo ready
 cat >/dev/null`
-
-// here stands for this machine among the numbers of the nodes.
-const here = -1
 
 // join makes the bridge and joins this machine to it.
 func join() (*network, error) {
@@ -65,7 +63,7 @@ func join() (*network, error) {
 func unused() *network {
 	for i := os.Getpid(); ; i++ {
 		n := &network{prefix: fmt.Sprintf("10.%d.%d", 128+i%127, i/127%250), name: "rt" + strconv.FormatInt(int64(i), 36)}
-		if _, err := net.InterfaceByName(n.link(here)); err != nil && !n.taken() {
+		if _, err := net.InterfaceByName(n.here()); err != nil && !n.taken() {
 			return n
 		}
 	}
@@ -85,14 +83,16 @@ func (n *network) taken() bool {
 // address is that of a node.
 func (n *network) address(node int) string { return fmt.Sprintf("%s.%d", n.prefix, node+1) }
 
-// link is the name of a node's end of its cable.
-func (n *network) link(node int) string { return fmt.Sprintf("%s.%d", n.name, node+1) }
+// here is the name of this machine's link.
+func (n *network) here() string { return n.name + ".0" }
 
-// cable lays one from the bridge; its other end is here.
-func (n *network) cable(node int) error {
-	port, holder := n.link(node)+"s", strconv.Itoa(n.cmd.Process.Pid)
-	return run(
-		[]string{"ip", "link", "add", n.link(node), "type", "veth", "peer", "name", port},
+// cable lays one from the bridge and returns the name of its other end, which is here.
+func (n *network) cable() (string, error) {
+	end := fmt.Sprintf("%s.%d", n.name, n.cables)
+	n.cables++
+	port, holder := end+"s", strconv.Itoa(n.cmd.Process.Pid)
+	return end, run(
+		[]string{"ip", "link", "add", end, "type", "veth", "peer", "name", port},
 		[]string{"ip", "link", "set", port, "netns", holder},
 		[]string{"nsenter", "-t", holder, "-n", "ip", "link", "set", port, "master", "switch", "up"},
 	)
@@ -100,18 +100,20 @@ func (n *network) cable(node int) error {
 
 // plugIn joins this machine.
 func (n *network) plugIn() error {
-	if err := n.cable(here); err != nil {
+	end, err := n.cable()
+	if err != nil {
 		return err
 	}
-	return run([]string{"ip", "addr", "add", n.prefix + ".254/24", "dev", n.link(here)}, []string{"ip", "link", "set", n.link(here), "up"})
+	return run([]string{"ip", "addr", "add", n.prefix + ".254/24", "dev", end}, []string{"ip", "link", "set", end, "up"})
 }
 
-// connect joins the namespace of a node's first process.
-func (n *network) connect(node, pid int) error {
-	if err := n.cable(node); err != nil {
+// connect joins the namespace of a node's first process, which finds its end as eth0.
+func (n *network) connect(pid int) error {
+	end, err := n.cable()
+	if err != nil {
 		return err
 	}
-	return run([]string{"ip", "link", "set", n.link(node), "netns", strconv.Itoa(pid)})
+	return run([]string{"ip", "link", "set", end, "netns", strconv.Itoa(pid), "name", "eth0"})
 }
 
 // close takes the network away. Its links go with their namespace.
