@@ -18,11 +18,11 @@ import (
 
 // Files holds the Python files and the requirements.
 //
-//go:embed worker.py jobs.py encode.py masks.py models.py packing.py graft.py quantize.py generate.py notices.py sandbox.py train.py unsloth_engine.py serve.py requirements-*.txt
+//go:embed worker.py jobs.py encode.py masks.py models.py packing.py ray_driver.py graft.py quantize.py generate.py notices.py sandbox.py train.py distributed.py ranks.py unsloth_engine.py serve.py requirements-*.txt
 var Files embed.FS
 
 // training are the patterns of the files that decide what a training yields.
-var training = []string{"worker.py", "jobs.py", "encode.py", "masks.py", "models.py", "packing.py", "train.py", "requirements-cpu.txt", "requirements-gpu.txt"}
+var training = []string{"worker.py", "jobs.py", "encode.py", "masks.py", "models.py", "packing.py", "train.py", "distributed.py", "requirements-cpu.txt", "requirements-gpu.txt"}
 
 // engines are what an engine has of its own, beside what all trainings share.
 var engines = map[string][]string{"unsloth": {"unsloth_engine.py", "requirements-unsloth.txt"}}

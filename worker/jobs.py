@@ -20,6 +20,14 @@ class BadInput(Exception):
         self.hint = hint
 
 
+class Failed(Exception):
+    """A failure that was judged where it happened, in another process."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 LORA_HINT = "name layers of the model in lora.targets, or write all-linear"
 
 
@@ -225,6 +233,8 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
         "sample_tokens": (whole(1), 256),
         "rungs": (numbers, []),
         "report_to": (services, []),
+        "processes": (whole(0), 0),
+        "sharding": (one_of("none", "fsdp"), "none"),
     },
 }
 
@@ -303,7 +313,7 @@ def check_unsloth(job: dict[str, Any]) -> None:
 
 @dataclass
 class Failure:
-    kind: str  # bad_input, out_of_memory, no_space, nan_loss, missing_package, internal
+    kind: str  # bad_input, out_of_memory, no_space, nan_loss, missing_package, lost_process, internal
     message: str
     hint: str
 
@@ -318,6 +328,8 @@ def classify(error: Exception, job: dict[str, Any] | None = None) -> Failure:
     """What an error is to the user. The job, where there was one, says which of its settings to lower."""
     chain = list(causes(error))
     said = " ".join(str(cause).lower() for cause in chain)
+    if isinstance(error, Failed):
+        return error.failure
     if isinstance(error, BadInput):
         return Failure("bad_input", error.message, error.hint)
     if isinstance(error, NanLoss):

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import datasets
@@ -40,6 +41,7 @@ from transformers.utils import is_flash_attn_2_available
 from trl import SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+import distributed
 import masks
 import unsloth_engine
 from encode import IGNORE, Encoded, documents, encode_chat, encode_rows, expect, read_rows, render, verify_batch
@@ -74,9 +76,9 @@ class Split:
         return [len(ids) for ids in self.sequences["input_ids"]]
 
 
-# Where a job finds files may change between two starts, and so may the number of threads and who hears of the losses;
-# the rest may not.
-PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "report_to")
+# Where a job finds files may change between two starts, and so may the number of threads and of processes, and who
+# hears of the losses; the rest may not.
+PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "processes", "report_to")
 WATCHING = ("sample_prompts", "sample_every", "sample_tokens", "rungs")  # has no effect on what is trained
 
 
@@ -105,25 +107,30 @@ class Stage:
 
 
 def train(job: Job, emit: Emit) -> dict[str, Any]:
-    """Runs one stage and returns the result of the done event."""
+    """Runs one stage and returns the result of the done event. Several processes may do so together: distributed.py."""
     started = time.monotonic()
-    stage = prepare(job, emit)
+    stage = prepare(job, emit if distributed.first() else silent)
     inspection = inspect_rows(job, stage.tokenizer, stage.train, stage.valid, [])
     if inspection.refused:
         raise BadInput(inspection.refused, inspection.hint)
     stage.output.mkdir(parents=True, exist_ok=True)
-    checkpoint = find_checkpoint(stage)
+    checkpoint = agreed_checkpoint(stage)
     trainer = Trainer(stage)
     report_data(stage)
-    batch = next(iter(trainer.get_train_dataloader()))
+    batch = next(iter(trainer.loader(stage.train, rank=0)))
     verify_batch(batch, expect(stage.train.encoded.rows))
-    verify_batch(next(iter(trainer.get_eval_dataloader())), expect(stage.valid.encoded.rows))
+    verify_batch(next(iter(trainer.loader(stage.valid, rank=0))), expect(stage.valid.encoded.rows))
     if stage.device == "cuda":  # where kernels come from elsewhere; on the CPU a test holds it
         trainer.verify_apart(batch)
     config = report_params(stage, trainer)
-    set_seed(job["seed"])  # whatever the preparation drew is forgotten
     trainer.run(checkpoint)
+    if not distributed.first():
+        return {}
     return finish(stage, trainer, config, time.monotonic() - started)
+
+
+def silent(*_: Any, **__: Any) -> None:
+    """What the processes beside the first have to say."""
 
 
 def inspect(job: Job, emit: Emit) -> dict[str, Any]:
@@ -143,6 +150,8 @@ def prepare(job: Job, emit: Emit) -> Stage:
     quiet()
     require_services(job["report_to"])
     device, precision = resolve_hardware(job)
+    require_shares(job)
+    distributed.join(device)
     report_environment(emit, device, precision, job["threads"], job["engine"])
     if device == "cpu":
         keep_freed_memory()
@@ -188,8 +197,7 @@ def inspect_rows(
 
 def batches(job: Job, split: Split) -> list[list[int]]:
     """The batches of the first epoch, as places of sequences."""
-    order = list(row_order(job, split.lengths))
-    return [order[start : start + job["batch_size"]] for start in range(0, len(order), job["batch_size"])]
+    return list(Deal(row_order(job, split.lengths), job["batch_size"]))
 
 
 def row_order(job: Job, lengths: list[int]) -> EpochOrder:
@@ -223,7 +231,12 @@ def require_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> Non
 
 def resolve_hardware(job: Job) -> tuple[str, str]:
     """(device, precision) with every auto resolved, or BadInput where the machine lacks what was asked for."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    several = distributed.size() > 1  # which Apple's GPU cannot be
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available() and not several,
+        "cpu": True,
+    }
     device = job["device"]
     if device == "auto":
         device = next(name for name, here in present.items() if here)
@@ -240,6 +253,19 @@ def resolve_hardware(job: Job) -> tuple[str, str]:
     if engine == "unsloth" and precision != "bf16":
         raise BadInput("engine unsloth computes in bf16, which this GPU does not do", "set engine to trl")
     return device, precision
+
+
+def require_shares(job: Job) -> None:
+    """Every process must have as many batches of a step as the others, and on GPUs one of its own."""
+    workers, batches_a_step = distributed.size(), job["gradient_accumulation"]
+    if job["sharding"] == "fsdp":
+        raise BadInput("the worker does not shard a model yet", "set compute.sharding to none")
+    if batches_a_step % workers:
+        more = -(-batches_a_step // workers) * workers
+        raise BadInput(
+            f"{workers} processes cannot share the {batches_a_step} batches of a step evenly",
+            f"set gradient_accumulation to {more}, or take a number of workers that divides {batches_a_step}",
+        )
 
 
 def has_bf16(device: str) -> bool:
@@ -320,6 +346,18 @@ def join(rows: list[dict[str, list[int]]], sequences: list[list[int]]) -> Datase
 # their hashes: what a disk or a person did to them afterwards is noticed before anything is resumed from them.
 
 
+def agreed_checkpoint(stage: Stage) -> Path | None:
+    """The checkpoint that all processes go on from: rank 0 looks for it, and removes what cannot be used."""
+    found = find_checkpoint(stage) if distributed.first() else None
+    name = distributed.told(found and found.name, stage.device)
+    if name and not (stage.output / name / "complete.json").is_file():
+        raise BadInput(
+            f"rank 0 goes on from {name}, and the output folder of rank {distributed.rank()} does not have it",
+            "give all processes a folder that they share",
+        )
+    return stage.output / name if name else None
+
+
 def find_checkpoint(stage: Stage) -> Path | None:
     """The newest checkpoint that a job can go on from. What cannot be used is removed; without resume, all is."""
     whole: dict[str, dict[str, Any]] = {}
@@ -394,7 +432,7 @@ def build_model(stage: Stage) -> PeftModel:
         return unsloth_engine.build_model(job, quantization, dtype)
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": resolve_attention(stage)}
     if quantization:
-        options |= {"quantization_config": quantization, "device_map": {"": 0}}
+        options |= {"quantization_config": quantization, "device_map": {"": distributed.gpu()}}
     model = load_model(job["base_model"], **options)
     model.config.use_cache = False
     if job["adapter_in"]:
@@ -504,6 +542,7 @@ class Trainer(SFTTrainer):
         self.trained_tokens = 0
         self.seconds = 0.0  # of training, over all starts
         self.samples: list[dict[str, Any]] = []  # all answers so far
+        self.turn = 0  # which of this process's batches of a step comes next
         set_seed(self.job["seed"])  # the adapter is initialised from the same numbers in every job
         model = build_model(stage)
         super().__init__(
@@ -518,6 +557,8 @@ class Trainer(SFTTrainer):
         self.remove_callback(ProgressCallback)
         self.prompts = sample_prompts(stage.valid.read, self.job["sample_prompts"])
         self.full_logits = stage.device != "cuda" and not scales_logits(model.config)
+        if self.full_logits:
+            model.forward = MethodType(forward_loss, model)
 
     def run(self, checkpoint: Path | None) -> None:
         if checkpoint:
@@ -538,13 +579,44 @@ class Trainer(SFTTrainer):
         self.args.eval_on_start = checkpoint is None  # the history of a resumed run already begins with it
         self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochOrder:
-        return row_order(self.job, self.stage.train.lengths)
+    def get_train_dataloader(self) -> Loader:
+        return self.loader(self.stage.train)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Loader:
+        return self.loader(self.stage.valid)
+
+    def loader(self, split: Split, rank: int | None = None) -> Loader:
+        """The batches of one process. The library's own way would repeat rows until all have the same number."""
+        if split is self.stage.train:
+            order: EpochOrder | range = row_order(self.job, split.lengths)
+        else:
+            order = range(len(split.lengths))
+        rank = distributed.rank() if rank is None else rank
+        deal = Deal(order, self.job["batch_size"], rank, distributed.size())
+        pin = self.stage.device == "cuda"
+        return Loader(split.sequences, batch_sampler=deal, collate_fn=self.collate, pin_memory=pin)
+
+    def collate(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """An empty batch is computed like any other, for the sake of the other processes, and trains nothing."""
+        return self.data_collator(rows or [{"input_ids": [0, 0], "labels": [IGNORE, IGNORE], "seq_lengths": [2]}])
+
+    def get_batch_samples(self, *args: Any) -> tuple[list[dict[str, torch.Tensor]], Any]:
+        """The batches of a step, with the number of trained tokens in those of all processes."""
+        self.turn = 0
+        batches, items = super().get_batch_samples(*args)
+        counted = [counts(batch) for batch in batches]
+        sums = [sum(each) for each in zip(*counted, strict=True)]
+        tokens, trained = distributed.total(sums, self.stage.device)
+        self.tokens += int(tokens)
+        self.trained_tokens += int(trained)
+        return batches, items
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        mask = inputs.get("attention_mask")
-        self.tokens += int(inputs["input_ids"].numel() if mask is None else mask.sum())
-        self.trained_tokens += int((inputs["labels"] != IGNORE).sum())
+        # What dropout leaves out of a batch follows from its number in the training: not from what was drawn before
+        # it, nor from which process has it.
+        number = self.turn * distributed.size() + distributed.rank()
+        torch.manual_seed(seed_of(self.job["seed"], self.state.global_step, number))
+        self.turn += 1
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
             raise self.nan_loss(f"the loss became {loss.item()} at step {self.state.global_step + 1}")
@@ -560,27 +632,29 @@ class Trainer(SFTTrainer):
         """
         if not self.full_logits:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        labels = inputs["labels"][:, 1:]
-        trained = labels != IGNORE
-        base = model.get_base_model()
         with self.accelerator.autocast():
-            hidden = base.base_model(**{k: v for k, v in inputs.items() if k != "labels"}, use_cache=False)[0][:, :-1]
-            logits = base.get_output_embeddings()(hidden[trained])
-        total = torch.nn.functional.cross_entropy(logits.float(), labels[trained], reduction="sum")
-        return total / (trained.sum() if num_items_in_batch is None else num_items_in_batch)
+            total = model(**inputs)
+        if num_items_in_batch is None:
+            return total / (inputs["labels"][:, 1:] != IGNORE).sum()
+        # The number is that of all processes, over which gradients and losses are averaged.
+        return total * distributed.size() / num_items_in_batch
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Validation loss over tokens. The library averages over batches, so its value moves with the batch size."""
         self.model.eval()
-        total, tokens = 0.0, 0
+        total, tokens = 0.0, 0.0
         for batch in self.get_eval_dataloader():
             count = int((batch["labels"][:, 1:] != IGNORE).sum())
             with torch.no_grad(), self.compute_loss_context_manager():
-                total += self.compute_loss(self.model, self._prepare_inputs(batch)).item() * count
+                loss = self.compute_loss(self.model, self._prepare_inputs(batch)).item()
+            if count:  # an empty batch has no mean
+                total += loss * count
             tokens += count
-        metrics = {"eval_loss": total / tokens, "eval_tokens": tokens}
+        total, tokens = distributed.total([total, tokens], self.stage.device)
+        metrics = {"eval_loss": total / tokens, "eval_tokens": int(tokens)}
         self.log(metrics)
-        self.sample()
+        if distributed.first():
+            self.sample()
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -639,16 +713,33 @@ class Trainer(SFTTrainer):
         self._metrics["eval"].clear()
         if "loss" not in logs and "eval_loss" not in logs:
             return  # the library's summary at the end
-        now = {"step": self.state.global_step, "epoch": round(self.state.epoch or 0.0, 6), "tokens": self.tokens}
+        now = {"step": self.state.global_step, "epoch": round(self.epochs(), 6), "tokens": self.tokens}
         known = logs | now
         entry = {key: known[key] for key in LOGGED if key in known}
         self.state.log_history.append(entry)
         self.control = self.callback_handler.on_log(self.args, self.state, self.control, entry)
 
+    def epochs(self) -> float:
+        """How often all rows were seen, by the number of batches; the library counts those of one process."""
+        every = math.ceil(len(self.stage.train.lengths) / self.job["batch_size"])
+        epoch, step = divmod(self.state.global_step, math.ceil(every / self.job["gradient_accumulation"]))
+        return epoch + min(step * self.job["gradient_accumulation"], every) / every
+
+    def store_flos(self) -> None:
+        """The library asks all processes for theirs, at a time when rank 0 saves alone. Nothing reads their sum."""
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Every batch has a seed of its own: no state of a generator is needed to go on."""
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        pass
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Saves, flushes, then writes complete.json, and only then removes what is no longer needed."""
         if not all(torch.isfinite(weight).all() for weight in self.model.parameters() if weight.requires_grad):
             raise self.nan_loss(f"a weight became infinite or undefined by step {self.state.global_step}")
+        if not distributed.first():
+            return
         folder = self.stage.output / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
@@ -692,6 +783,26 @@ class Trainer(SFTTrainer):
     def nan_loss(self, what: str) -> NanLoss:
         good = [folder.name for folder in checkpoints(self.stage.output) if not damage(folder)]
         return NanLoss(f"{what}; the last good checkpoint is {good[-1]}" if good else f"{what}, before any checkpoint")
+
+
+def counts(batch: dict[str, torch.Tensor]) -> tuple[int, int]:
+    """The real tokens of a batch and those that are trained; an empty one has neither."""
+    trained = int((batch["labels"] != IGNORE).sum())
+    mask = batch.get("attention_mask")
+    return int(batch["input_ids"].numel() if mask is None else mask.sum()) if trained else 0, trained
+
+
+def forward_loss(model: PeftModel, labels: torch.Tensor, **inputs: Any) -> torch.Tensor:
+    """The forward of a model that is trained without TRL's head: the summed loss of the trained tokens."""
+    base = model.get_base_model()
+    trained = labels[:, 1:] != IGNORE
+    hidden = base.base_model(**inputs, use_cache=False)[0][:, :-1]
+    logits = base.get_output_embeddings()(hidden[trained])
+    return torch.nn.functional.cross_entropy(logits.float(), labels[:, 1:][trained], reduction="sum")
+
+
+def seed_of(*numbers: int) -> int:
+    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:8])
 
 
 def sample_prompts(read: dict[int, Any], number: int) -> dict[int, list[dict[str, str]]]:
@@ -741,6 +852,33 @@ class EpochOrder(torch.utils.data.Sampler[int]):
         short = batches.pop() if len(batches[-1]) < self.batch_size else []  # last, or it would shift all others
         shuffled = torch.randperm(len(batches), generator=generator).tolist()
         return iter([row for batch in shuffled for row in batches[batch]] + short)
+
+
+class Deal(torch.utils.data.Sampler[list[int]]):
+    """The batches of one of several processes: they are dealt in turn, and who would go without has an empty one."""
+
+    def __init__(self, order: EpochOrder | range, batch_size: int, rank: int = 0, processes: int = 1) -> None:
+        self.order = order
+        self.batch_size = batch_size
+        self.rank = rank
+        self.processes = processes
+
+    def set_epoch(self, epoch: int) -> None:
+        if isinstance(self.order, EpochOrder):
+            self.order.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.order) / (self.batch_size * self.processes))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = list(self.order)
+        for start in range(self.rank, len(self) * self.processes, self.processes):
+            yield order[start * self.batch_size : (start + 1) * self.batch_size]
+
+
+class Loader(torch.utils.data.DataLoader[dict[str, torch.Tensor]]):
+    def set_epoch(self, epoch: int) -> None:
+        self.batch_sampler.set_epoch(epoch)
 
 
 class Flow(TrainerCallback):
@@ -823,7 +961,7 @@ def sft_config(stage: Stage) -> SFTConfig:
     if named not in SFTConfig.__dataclass_fields__:
         named = "gradient_checkpointing"
     try:
-        return SFTConfig(
+        config = SFTConfig(
             output_dir=job["output"],
             seed=job["seed"],
             use_cpu=stage.device == "cpu",
@@ -832,7 +970,9 @@ def sft_config(stage: Stage) -> SFTConfig:
             max_steps=job["max_steps"] or -1,
             per_device_train_batch_size=job["batch_size"],
             per_device_eval_batch_size=job["batch_size"],
-            gradient_accumulation_steps=job["gradient_accumulation"],
+            gradient_accumulation_steps=job["gradient_accumulation"] // distributed.size(),
+            ddp_backend=None if distributed.size() == 1 else "nccl" if stage.device == "cuda" else "gloo",
+            ddp_find_unused_parameters=False,
             learning_rate=job["learning_rate"],
             lr_scheduler_type=job["scheduler"],
             warmup_steps=job["warmup_ratio"],  # below 1 it is a share of all steps
@@ -863,6 +1003,8 @@ def sft_config(stage: Stage) -> SFTConfig:
             f"the training settings are not valid: {first_line(error)}",
             "docs/recipes.md lists every key and its values",
         ) from error
+    config._n_gpu = min(config.n_gpu, 1)  # of several GPUs that one process sees it takes one
+    return config
 
 
 # Reports

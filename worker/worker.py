@@ -18,9 +18,10 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
-from jobs import PROTOCOL, BadInput, check_job, classify
+from jobs import PROTOCOL, BadInput, Failed, check_job, classify
 
 HEARTBEAT_SECONDS = 2.0
+DISTRIBUTED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 class Protocol:
@@ -113,7 +114,11 @@ def run(request: str, protocol: Protocol) -> None:
             import unsloth_engine
 
             unsloth_engine.load_first()
-        if job["kind"] in ("train", "inspect"):
+        if job["kind"] == "train" and job["processes"]:
+            import ranks
+
+            result = ranks.run(request, job, protocol.emit)
+        elif job["kind"] in ("train", "inspect"):
             import train
 
             result = train.train(job, protocol.emit) if job["kind"] == "train" else train.inspect(job, protocol.emit)
@@ -141,7 +146,7 @@ def run(request: str, protocol: Protocol) -> None:
         protocol.emit("done", result=result)
     except Exception as error:
         failure = classify(error, job)
-        if failure.kind != "bad_input":
+        if failure.kind != "bad_input" and not isinstance(error, Failed):
             traceback.print_exc(file=sys.stderr)
         protocol.emit("failed", kind=failure.kind, message=failure.message, hint=failure.hint)
 
@@ -154,6 +159,8 @@ def main() -> None:
     threading.Thread(target=heartbeat, args=(protocol,), daemon=True).start()
     threading.Thread(target=read_requests, args=(requests,), daemon=True).start()
     prepare_libraries()
+    for name in DISTRIBUTED:
+        os.environ.pop(name, None)  # this process trains alone, whatever a scheduler has put there
     while True:
         run(requests.get(), protocol)
 

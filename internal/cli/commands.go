@@ -36,13 +36,14 @@ Interrupted and started again, it goes on where it was.`,
 			if _, err := os.Stat(demoRecipe); err != nil {
 				return fault.Wrap(fmt.Errorf("the demo needs %s: %w", demoRecipe, err), "run bbjtune demo in a clone of the repository")
 			}
-			return a.runRecipe(cmd.Context(), demoRecipe)
+			return a.runRecipe(cmd.Context(), demoRecipe, computeFlags{})
 		},
 	}
 }
 
 func (a *app) runCommand() *cobra.Command {
-	return &cobra.Command{
+	var where computeFlags
+	c := &cobra.Command{
 		Use:   "run RECIPE",
 		Short: "carry out a recipe from data to report",
 		Long: `Run carries out data build, train, pack, eval and report of a recipe, and skips
@@ -52,18 +53,23 @@ evaluate.retention.general in the recipe, what was forgotten is measured too. Th
 exit status is 1 where a question got no answer or too much was forgotten.`,
 		Args: args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
-			return a.runRecipe(cmd.Context(), list[0])
+			return a.runRecipe(cmd.Context(), list[0], where)
 		},
 	}
+	where.add(c)
+	return c
 }
 
 // runRecipe is the whole path.
-func (a *app) runRecipe(ctx context.Context, path string) error {
+func (a *app) runRecipe(ctx context.Context, path string, where computeFlags) error {
 	p, err := a.pipeline(path)
 	if err != nil {
 		return err
 	}
 	defer p.close()
+	if err := where.apply(p.recipe); err != nil {
+		return err
+	}
 	if err := p.admit(ctx); err != nil {
 		return err
 	}
@@ -161,6 +167,7 @@ func (a *app) dataCommand() *cobra.Command {
 
 func (a *app) trainCommand() *cobra.Command {
 	var ask bool
+	var where computeFlags
 	o := inspection{}
 	c := &cobra.Command{
 		Use:   "train RECIPE",
@@ -186,6 +193,9 @@ Status 1 then says that training would not start.`,
 				return err
 			}
 			defer p.close()
+			if err := where.apply(p.recipe); err != nil {
+				return err
+			}
 			s, err := p.train(cmd.Context())
 			if err != nil {
 				return err
@@ -195,6 +205,7 @@ Status 1 then says that training would not start.`,
 		},
 	}
 	f := c.Flags()
+	where.add(c)
 	f.BoolVar(&ask, "inspect", false, "show what of the rows would be trained on, and train nothing")
 	f.IntVar(&o.stage, "stage", 0, "with --inspect: this stage alone, 1 or 2")
 	f.IntSliceVar(&o.rows, "row", nil, "with --inspect: show this row token by token, named by its line in the stage's training file; may be repeated")

@@ -138,7 +138,7 @@ func (r *reach) effects(rec *recipe.Recipe) string {
 	trained := step{&runs.Dir{Key: "x"}, &runs.Manifest{}}
 	text, err := json.Marshal([]any{
 		data, b.identity, p.requirements(), p.trainingRequirements(), p.stages(), p.adapters(trained), trainer.NewTrain(rec, 1, trainer.Paths{}), trainer.NewTrain(rec, 2, trainer.Paths{}),
-		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.graftInputs(trained, b, onto), p.modelfile(), p.retentionInputs("x", "x", general, false),
+		e.ref, e.concurrency, asked, p.serverOptions("x"), p.packInputs("x"), p.graftInputs(trained, b, onto), p.modelfile(), rec.Compute, p.retentionInputs("x", "x", general, false),
 	})
 	r.must(err)
 	return string(text)
@@ -245,6 +245,7 @@ func TestAllowancesTrainNothingAnew(t *testing.T) {
 	plain := key(r.full())
 	other := r.full()
 	other.Allow, other.Graft.Onto, other.Record.Tracking = []recipe.Allowance{{Rule: "RC201", Because: "x"}}, "a/b", "none"
+	other.Compute = recipe.Compute{Engine: recipe.Torchrun, Workers: 2}
 	if got := key(other); got != plain {
 		t.Errorf("%s\n%s", got, plain)
 	}
@@ -254,7 +255,7 @@ func TestAllowancesTrainNothingAnew(t *testing.T) {
 		t.Error("what stage 2 starts from is not in the key of a training")
 	}
 	// That a stage can start from a merged model was not known to earlier trainings.
-	for _, word := range []string{"allow", "graft", "record", "extends", "start"} {
+	for _, word := range []string{"allow", "graft", "record", "compute", "extends", "start"} {
 		if strings.Contains(plain, `"`+word+`"`) {
 			t.Errorf("%s is in the key of a training", word)
 		}

@@ -82,7 +82,8 @@ func writeJSONFile(path string, v any) error {
 func (t *stageRun) environment(python string, e trainer.Event) {
 	err := writeJSONFile(t.s.path(record.EnvironmentFile), record.Environment{
 		Version: record.FormVersion, Tool: Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Python: python, Packages: e.Packages, Device: e.Device, DeviceName: e.DeviceName, Precision: e.Precision, Threads: e.Threads, Engine: e.Engine,
+		Compute: &t.p.recipe.Compute,
+		Python:  python, Packages: e.Packages, Device: e.Device, DeviceName: e.DeviceName, Precision: e.Precision, Threads: e.Threads, Engine: e.Engine,
 	})
 	if err != nil {
 		t.p.show.Say("  warning: the environment is not recorded: %v", err)

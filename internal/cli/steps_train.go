@@ -70,6 +70,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
+	if err := p.sameTraining(inputs); err != nil {
+		return step{}, err
+	}
 	s, done, err := p.open(p.runs, "train", p.recipe.Name, inputs)
 	if err != nil {
 		return step{}, err
@@ -85,6 +88,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return step{}, err
 	}
 	if err := runs.WriteFile(s.path("recipe.yaml"), resolved); err != nil {
+		return step{}, err
+	}
+	if err := p.pin(s, data); err != nil {
 		return step{}, err
 	}
 	summary := &report.Training{Recipe: p.recipe.Name, Base: p.recipe.Base.Model, Data: describe(counts)}
@@ -123,7 +129,7 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 // needGPU fails before gigabytes are fetched for a training that cannot run here.
 // What was trained elsewhere and copied here is not trained again.
 func (p *pipeline) needGPU() error {
-	if hasGPU() || p.trainedBefore() {
+	if hasGPU() || p.recipe.Compute.Engine == recipe.Ray || p.trainedBefore() {
 		return nil
 	}
 	switch {
@@ -173,7 +179,7 @@ func (p *pipeline) trainInputs(data step, b *base) (map[string]any, error) {
 	r := *p.recipe
 	// What the training does not depend on must not make it start anew.
 	r.Name, r.Description, r.Evaluate, r.Package, r.Data, r.Tracking = "", "", recipe.Evaluate{}, recipe.Package{}, recipe.Data{}, nil
-	r.Graft, r.Allow, r.Record = recipe.Graft{}, nil, recipe.Record{}
+	r.Graft, r.Allow, r.Record, r.Compute = recipe.Graft{}, nil, recipe.Record{}, recipe.Compute{}
 	if r.Stage2.Start != "merged" {
 		r.Stage2.Start = "" // as it was before there was a choice
 	}
@@ -240,11 +246,6 @@ func (t *stageRun) train(ctx context.Context) (*report.Stage, error) {
 		return nil, err
 	}
 	paths.Output = out
-	w, release, err := t.p.trainingWorker(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
 	job := absolute(trainer.NewTrain(t.p.recipe, t.n, paths))
 	samples, err := t.samples()
 	if err != nil {
@@ -267,14 +268,18 @@ func (t *stageRun) train(ctx context.Context) (*report.Stage, error) {
 	if climber != nil && t.name() == t.p.lastStage() {
 		job.Rungs = climber.rule.Rungs()
 	}
-	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) {
-		switch e.Event {
-		case "environment":
-			t.environment(w.Python(), e)
-		case "rung":
+	raw, err := t.carryOut(ctx, job, func(python string, e trainer.Event, again bool) {
+		if e.Event == "rung" {
 			if err := climber.reach(t.s.dir, e); err != nil {
 				stop(err)
 			}
+		}
+		if again {
+			watch.again(e)
+			return
+		}
+		if e.Event == "environment" {
+			t.environment(python, e)
 		}
 		board.event(e)
 		watch.event(e)
@@ -301,6 +306,19 @@ func (t *stageRun) train(ctx context.Context) (*report.Stage, error) {
 		return nil, err
 	}
 	return st, t.share()
+}
+
+// carryOut runs the stage's job where the recipe says.
+func (t *stageRun) carryOut(ctx context.Context, job trainer.Train, on func(python string, e trainer.Event, again bool)) (json.RawMessage, error) {
+	if t.p.recipe.Compute.Engine == recipe.Ray {
+		return t.onCluster(ctx, job, func(e trainer.Event, again bool) { on(e.Python, e, again) })
+	}
+	w, release, err := t.p.trainingWorker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) { on(w.Python(), e, false) })
 }
 
 // start is what the stage trains on: the base model with the adapter of the stage
@@ -405,6 +423,19 @@ type watcher struct {
 	valid   string
 	samples string
 	err     error // what came of an event
+}
+
+// again takes in what an earlier process has shown. Answers are judged once more: it
+// may have died before it kept the verdict.
+func (w *watcher) again(e trainer.Event) {
+	switch e.Event {
+	case "data":
+		if e.Split == "train" {
+			w.rows = e.Rows
+		}
+	case "samples", "eval":
+		w.event(e)
+	}
 }
 
 func (w *watcher) event(e trainer.Event) {

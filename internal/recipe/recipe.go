@@ -49,6 +49,8 @@ type Recipe struct {
 	Stage1                Stage    `yaml:"stage1" json:"stage1"`
 	Stage2                Stage    `yaml:"stage2" json:"stage2"`
 	Evaluate              Evaluate `yaml:"evaluate" json:"evaluate"`
+	// Compute says where the training runs, which decides nothing of its outcome.
+	Compute Compute `yaml:"compute" json:"compute,omitzero"`
 	// Tracking says who hears of the losses while a training runs.
 	Tracking Tracking `yaml:"tracking" json:"tracking,omitempty"`
 	Package  Package  `yaml:"package" json:"package"`
@@ -304,6 +306,7 @@ func Defaults() Recipe {
 		Engine:       TRL,
 		Quantization: "none", Precision: "auto", Optimizer: "adamw_torch", GradientCheckpointing: true,
 		Stage1: defaultStage(5e-5, "bfd"), Stage2: second,
+		Compute:  Compute{Engine: Local, Workers: 1, Sharding: "none"},
 		Evaluate: Evaluate{FewShot: 4, Samples: 1, MaxTokens: 512, Temperature: 0, Concurrency: 4, Context: 4096, Retention: Retention{MaxDrop: 0.05}},
 		Tracking: Tracking{"tensorboard"},
 		Package:  Package{Name: "bbj-coder", Quantize: []string{"q4_k_m"}, NumCtx: maxLength},
@@ -393,7 +396,10 @@ func (r *Recipe) validate() error {
 	if r.Evaluate.Samples > 1 && r.Evaluate.Temperature == 0 {
 		return wrong("evaluate.samples", "raise evaluate.temperature, or ask once", "evaluate.samples is %d at temperature 0: that is the same answer several times", r.Evaluate.Samples)
 	}
-	return cmp.Or(r.checkValues(), r.Package.Check(), r.checkTracking(), r.checkGraft(), r.checkEngine())
+	if err := r.checkValues(); err != nil { // the others rely on them
+		return err
+	}
+	return cmp.Or(r.Package.Check(), r.checkTracking(), r.checkGraft(), r.checkEngine(), r.checkCompute())
 }
 
 // plainLicense and plainDataset are what the model hub takes as such.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bbjtune/internal/recipe"
 )
 
 // DiffVersion is the version of the JSON form.
@@ -234,6 +236,9 @@ func (d *Diff) environment(a, b *Run) {
 	if x.Precision != y.Precision && a.Settings["precision"] == b.Settings["precision"] {
 		d.add(EnvironmentGroup, "precision that auto came to", x.Precision, y.Precision)
 	}
+	if x.compute() != y.compute() {
+		d.add(EnvironmentGroup, "compute", x.compute(), y.compute())
+	}
 	if x.Python != y.Python {
 		d.note("another Python: %s, %s", x.Python, y.Python)
 	}
@@ -241,6 +246,21 @@ func (d *Diff) environment(a, b *Run) {
 
 func (e *Environment) machine() string {
 	return fmt.Sprintf("%s/%s on %s", e.OS, e.Arch, e.DeviceName)
+}
+
+func (e *Environment) compute() string {
+	if e.Compute == nil {
+		return recipe.Local
+	}
+	return e.Compute.String()
+}
+
+// workers says where it ran unless that was one process on one machine.
+func (e *Environment) workers() string {
+	if where := e.compute(); where != recipe.Local {
+		return ", " + where
+	}
+	return ""
 }
 
 // made are the inputs of a data folder's manifest.

@@ -71,6 +71,8 @@ type Environment struct {
 	Threads    int               `json:"threads"`
 	// Engine is empty in records from before there was a choice.
 	Engine string `json:"engine,omitempty"`
+	// Compute is where it ran; nil in records from before there was a choice.
+	Compute *recipe.Compute `json:"compute,omitempty"`
 }
 
 // Run is a finished training.

@@ -191,7 +191,7 @@ func (t *ShownTraining) text(p *page) {
 	}
 	p.field("", "%s", t.Training.Data)
 	if e := t.Environment; e != nil {
-		p.field("environment", "%s, %s, %s/%s, %d CPUs, %s", e.Device, e.DeviceName, e.OS, e.Arch, e.CPUs, e.Precision)
+		p.field("environment", "%s, %s, %s/%s, %d CPUs, %s%s", e.Device, e.DeviceName, e.OS, e.Arch, e.CPUs, e.Precision, e.workers())
 		var list []string
 		for _, name := range slices.Sorted(maps.Keys(e.Packages)) {
 			list = append(list, name+" "+e.Packages[name])

@@ -171,6 +171,10 @@ type (
 		SampleTokens          int      `json:"sample_tokens"`
 		// Rungs are evaluations at which a checkpoint is saved and an event sent.
 		Rungs []int `json:"rungs"`
+		// Processes is how many of them the worker starts for the job on its
+		// machine; 0 trains in the worker itself.
+		Processes int    `json:"processes"`
+		Sharding  string `json:"sharding"`
 	}
 
 	// Lora is the adapter of a Train job.
@@ -245,6 +249,10 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
 		SamplePrompts: s.SamplePrompts, SampleEvery: s.SampleEvery, SampleTokens: s.SampleTokens,
 		Rungs: []int{},
+		Sharding: r.Compute.Sharding, Threads: r.Compute.Resources.CPU,
+	}
+	if r.Compute.Engine == recipe.Torchrun {
+		t.Processes = r.Compute.Workers
 	}
 	if p.AdapterIn != "" {
 		t.AdapterIn = &p.AdapterIn
