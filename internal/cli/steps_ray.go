@@ -28,10 +28,27 @@ func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e t
 		Base: t.clusterBase(job.BaseModel), Workers: c.Workers, Resources: c.Resources.Ray(), Storage: c.Storage, Say: t.p.show.Say,
 	}, job, on)
 	var detached *raytrain.Detached
-	if errors.As(err, &detached) {
+	var stop *errStopped
+	switch {
+	case errors.As(err, &stop):
+		return nil, t.endJob(ctx, cluster, dir, stop)
+	case errors.As(err, &detached):
 		return nil, &leftRunning{run: t.s.dir.ID, cause: err}
 	}
 	return raw, err
+}
+
+// endJob ends the job of a training that does not go on past a rung. It would train
+// on without anyone who follows it.
+func (t *stageRun) endJob(ctx context.Context, c raytrain.Cluster, dir string, stop *errStopped) error {
+	rec, err := raytrain.ReadRecord(dir)
+	if err == nil && rec != nil {
+		_, err = raytrain.Cancel(context.WithoutCancel(ctx), c, *rec)
+	}
+	if err != nil {
+		return fmt.Errorf("end the job of a variant that was stopped early: %w", err)
+	}
+	return stop
 }
 
 // clusterBase is where the nodes find the model: a model of the hub is fetched by
