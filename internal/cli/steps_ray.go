@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"bbjtune/internal/fault"
+	"bbjtune/internal/ray"
 	"bbjtune/internal/raytrain"
 	"bbjtune/internal/trainer"
 	"bbjtune/worker"
@@ -18,7 +18,7 @@ import (
 // has heard are marked as such.
 func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e trainer.Event, again bool)) (json.RawMessage, error) {
 	c := t.p.recipe.Compute
-	cluster, err := t.p.cluster(c.Address)
+	cluster, err := t.p.cluster(ctx, c.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -44,11 +44,12 @@ func (t *stageRun) clusterBase(folder string) raytrain.Base {
 }
 
 // cluster is the one at an address.
-func (p *pipeline) cluster(address string) (raytrain.Cluster, error) {
-	if address == "" {
-		return nil, fault.New("compute.engine is ray, and compute.address is not set", "set it to the address of the cluster's dashboard, such as http://head:8265")
+func (a *app) cluster(ctx context.Context, address string) (*ray.Client, error) {
+	token, err := ray.FindToken(a.Env)
+	if err != nil {
+		return nil, err
 	}
-	return &rayCluster{address: address, token: p.Env("RAY_AUTH_TOKEN")}, nil
+	return ray.Connect(ctx, address, token)
 }
 
 // leftRunning is how a command ends that was interrupted while a cluster trains.
