@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bbjtune/internal/fault"
 	"bbjtune/internal/ray"
 	"bbjtune/internal/raytrain"
+	"bbjtune/internal/recipe"
 	"bbjtune/internal/trainer"
 	"bbjtune/worker"
 )
@@ -50,6 +52,47 @@ func (a *app) cluster(ctx context.Context, address string) (*ray.Client, error) 
 		return nil, err
 	}
 	return ray.Connect(ctx, address, token)
+}
+
+// needCluster finds out at once whether the cluster can be reached. What was trained
+// before needs none.
+func (p *pipeline) needCluster(ctx context.Context) error {
+	c := p.recipe.Compute
+	if c.Engine != recipe.Ray || p.trainedBefore() {
+		return nil
+	}
+	cluster, err := p.cluster(ctx, c.Address)
+	if err != nil {
+		return err
+	}
+	nodes, err := cluster.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if len(nodes) > 1 && c.Storage == "" {
+		return fault.Newf("set compute.storage to a folder that all nodes see under the same path", "the cluster has %d nodes, and compute.storage is not set: a training could not go on where one of them dies", len(nodes))
+	}
+	return p.fits(nodes)
+}
+
+// fits refuses what the cluster could never give: what is taken now may come free.
+func (p *pipeline) fits(nodes []ray.Node) error {
+	c, want := p.recipe.Compute, p.recipe.Compute.Resources.Ray()
+	places := 0
+	for _, n := range nodes {
+		fit := int(n.CPUs / want["CPU"])
+		if want["GPU"] > 0 {
+			fit = min(fit, int(n.GPUs/want["GPU"]))
+		}
+		if want["memory"] > 0 {
+			fit = min(fit, int(float64(n.Memory)/want["memory"]))
+		}
+		places += fit
+	}
+	if places < c.Workers {
+		return ray.Lack("lower compute.workers or compute.resources, or add nodes", "the cluster has room for %d of %d workers with %s each", places, c.Workers, c.Resources)
+	}
+	return nil
 }
 
 // leftRunning is how a command ends that was interrupted while a cluster trains.
