@@ -43,7 +43,7 @@ class Events:
     """The only writer of the events, an actor on the driver's node. Each event has a number, from 1."""
 
     def __init__(self, path: str) -> None:
-        self.file = Path(path).open("a", encoding="utf-8", newline="\n")
+        self.file = Path(path).open("w", encoding="utf-8", newline="\n")
         self.number = 0
         self.state: dict[str, Any] = {"started": 0, "failures": 0, "failure": None, "result": None}
 
@@ -51,7 +51,7 @@ class Events:
         from worker import finite
 
         self.number += 1
-        line = finite({"n": self.number, "event": event, **fields})
+        line = finite({"n": self.number, "at": round(time.time(), 2), "event": event, **fields})
         self.file.write(json.dumps(line, ensure_ascii=False, allow_nan=False, default=str) + "\n")
         self.file.flush()
         if event == "step":

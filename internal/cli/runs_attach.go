@@ -188,8 +188,7 @@ func (a *app) cancel(ctx context.Context, e runs.Entry) error {
 		if rec == nil || exists(filepath.Join(dir, "stage.json")) {
 			continue
 		}
-		p := &pipeline{app: a}
-		cluster, err := p.cluster(rec.Address)
+		cluster, err := a.cluster(ctx, rec.Address)
 		if err != nil {
 			return err
 		}

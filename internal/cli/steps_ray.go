@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"bbjtune/internal/fault"
+	"bbjtune/internal/ray"
 	"bbjtune/internal/raytrain"
+	"bbjtune/internal/recipe"
 	"bbjtune/internal/trainer"
 	"bbjtune/worker"
 )
@@ -18,7 +20,7 @@ import (
 // has heard are marked as such.
 func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e trainer.Event, again bool)) (json.RawMessage, error) {
 	c := t.p.recipe.Compute
-	cluster, err := t.p.cluster(c.Address)
+	cluster, err := t.p.cluster(ctx, c.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +63,53 @@ func (t *stageRun) clusterBase(folder string) raytrain.Base {
 }
 
 // cluster is the one at an address.
-func (p *pipeline) cluster(address string) (raytrain.Cluster, error) {
-	if address == "" {
-		return nil, fault.New("compute.engine is ray, and compute.address is not set", "set it to the address of the cluster's dashboard, such as http://head:8265")
+func (a *app) cluster(ctx context.Context, address string) (*ray.Client, error) {
+	token, err := ray.FindToken(a.Env)
+	if err != nil {
+		return nil, err
 	}
-	return &rayCluster{address: address, token: p.Env("RAY_AUTH_TOKEN")}, nil
+	return ray.Connect(ctx, address, token)
+}
+
+// needCluster finds out at once whether the cluster can be reached. What was trained
+// before needs none.
+func (p *pipeline) needCluster(ctx context.Context) error {
+	c := p.recipe.Compute
+	if c.Engine != recipe.Ray || p.trainedBefore() {
+		return nil
+	}
+	cluster, err := p.cluster(ctx, c.Address)
+	if err != nil {
+		return err
+	}
+	nodes, err := cluster.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if len(nodes) > 1 && c.Storage == "" {
+		return fault.Newf("set compute.storage to a folder that all nodes see under the same path", "the cluster has %d nodes, and compute.storage is not set: a training could not go on where one of them dies", len(nodes))
+	}
+	return p.fits(nodes)
+}
+
+// fits refuses what the cluster could never give: what is taken now may come free.
+func (p *pipeline) fits(nodes []ray.Node) error {
+	c, want := p.recipe.Compute, p.recipe.Compute.Resources.Ray()
+	places := 0
+	for _, n := range nodes {
+		fit := int(n.CPUs / want["CPU"])
+		if want["GPU"] > 0 {
+			fit = min(fit, int(n.GPUs/want["GPU"]))
+		}
+		if want["memory"] > 0 {
+			fit = min(fit, int(float64(n.Memory)/want["memory"]))
+		}
+		places += fit
+	}
+	if places < c.Workers {
+		return ray.Lack("lower compute.workers or compute.resources, or add nodes", "the cluster has room for %d of %d workers with %s each", places, c.Workers, c.Resources)
+	}
+	return nil
 }
 
 // leftRunning is how a command ends that was interrupted while a cluster trains.

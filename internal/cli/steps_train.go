@@ -52,6 +52,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err := p.admit(ctx); err != nil {
 		return step{}, err
 	}
+	if err := p.needCluster(ctx); err != nil {
+		return step{}, err
+	}
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
 		return step{}, err

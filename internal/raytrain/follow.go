@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bbjtune/internal/fault"
+	"bbjtune/internal/ray"
 	"bbjtune/internal/trainer"
 )
 
@@ -43,21 +44,19 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 			return nil, "", context.Cause(ctx)
 		case r.done != nil || r.failed != nil:
 			return r.done, job.Node, r.failed
-		case errors.Is(err, ErrNoJob):
-			return nil, "", errLost
-		case errors.Is(err, ErrNoFile) || err == nil:
+		case err == nil:
 			away.back()
-		case errors.Is(err, ErrAway):
+			if err := ended(r.id(), job); err != nil {
+				return nil, "", err
+			}
+		case ray.Is(err, ray.NotFound):
+			return nil, "", errLost
+		case ray.Passing(err):
 			if err := away.told(err); err != nil {
 				return nil, "", err
 			}
 		default:
 			return nil, "", err
-		}
-		if err == nil || errors.Is(err, ErrNoFile) {
-			if err := ended(r.id(), job); err != nil {
-				return nil, "", err
-			}
 		}
 		if err := sleep(ctx, r.Poll); err != nil {
 			return nil, "", err
@@ -66,13 +65,13 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 }
 
 // ended explains a job that has ended without saying so itself.
-func ended(id string, job Job) error {
+func ended(id string, job ray.Job) error {
 	switch {
 	case !job.Status.Ended():
 		return nil
-	case job.Lost:
+	case strings.HasPrefix(job.Error, "JOB_SUPERVISOR_ACTOR_"): // its node died, or never took it up
 		return errLost
-	case job.Status == Stopped:
+	case job.Status == ray.Stopped:
 		return fault.Newf("start the command again to go on from the newest complete checkpoint", "job %s was stopped on the cluster", id)
 	}
 	return fault.Newf("ray job logs "+id+" says more", "job %s ended without a result: %s", id, lastWords(job.Message))
@@ -97,6 +96,9 @@ func (r *run) listen(ctx context.Context, node string, whole bool) (bool, error)
 	list, err := r.events(ctx, node, lines)
 	if err == nil && len(list) > 0 && !whole && list[0].N > r.last+1 {
 		list, err = r.events(ctx, node, -1)
+	}
+	if ray.Is(err, ray.NotFound) { // the driver has not begun, or its node is gone
+		return whole, nil
 	}
 	if err != nil {
 		return whole, err
@@ -127,10 +129,8 @@ func (r *run) events(ctx context.Context, node string, lines int) ([]event, erro
 	for {
 		line, err := in.ReadBytes('\n')
 		switch {
-		case errors.Is(err, io.EOF):
-			return list, nil
 		case err != nil:
-			return nil, fmt.Errorf("%w: %w", ErrAway, err)
+			return list, nil // the end, or the connection broke: the rest comes next time
 		case len(line) > maxLine:
 			return nil, fmt.Errorf("an event of the job is %d bytes long", len(line))
 		}
@@ -173,7 +173,7 @@ func (p *patience) told(err error) error {
 		p.since = time.Now()
 		p.r.Say("  the cluster does not answer; the training goes on there as long as it can, and this waits")
 	case time.Since(p.since) > p.r.Patience:
-		return fault.Wrap(err, "see whether the head is up, then start the same command again: it finds the job, or goes on from its newest complete checkpoint")
+		return fault.Newf("see whether the head is up, then start the same command again: it finds the job, or goes on from its newest complete checkpoint", "for %v now: %w", p.r.Patience, err)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package raytrain
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"bbjtune/internal/fault"
+	"bbjtune/internal/ray"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
 )
@@ -21,9 +21,9 @@ type Base struct {
 	Hub, Folder string
 }
 
-// maxPackage is how large a package of files may be, in bytes. The cluster keeps it
-// in the memory of its head.
-const maxPackage = 200 << 20
+// maxPackage is how large the files of a package may be, in bytes: what cannot be
+// packed smaller must still pass.
+const maxPackage = ray.PackageLimit * 9 / 10
 
 // spec is what the driver reads beside the rows.
 type spec struct {
@@ -44,7 +44,7 @@ type parcel struct {
 
 // files are those of the job's package: the worker's, the rows, what it starts from,
 // and the job itself with its paths as the nodes have them.
-func (r *run) files(context.Context) (map[string][]byte, error) {
+func (r *run) files() (map[string][]byte, error) {
 	p := &parcel{run: r, files: map[string][]byte{}}
 	if err := p.code(); err != nil {
 		return nil, err

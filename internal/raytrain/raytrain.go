@@ -3,7 +3,7 @@
 // what the stage leaves. Whoever follows may die: what was heard is in a journal
 // in the stage's folder, and the next one goes on from there.
 //
-// It knows jobs and events as internal/trainer does. It must not know recipes, nor
+// It knows jobs and events as internal/trainer does, and a cluster by internal/ray. It must not know recipes, nor
 // show progress itself.
 package raytrain
 
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"bbjtune/internal/fault"
+	"bbjtune/internal/ray"
 	"bbjtune/internal/trainer"
 )
 
@@ -55,64 +56,14 @@ const (
 	DefaultPatience = 5 * time.Minute
 )
 
-// Cluster is what a job needs of a cluster.
+// Cluster is what a job needs of a cluster; [ray.Client] is one.
 type Cluster interface {
-	// Upload keeps a package of files there and returns its address, unless one with
-	// the same content is there already.
-	Upload(ctx context.Context, files map[string][]byte) (uri string, err error)
-	// Submit starts a job.
-	Submit(ctx context.Context, s Submission) error
-	// Job returns what is known of a job, or ErrNoJob.
-	Job(ctx context.Context, id string) (Job, error)
-	// Stop ends a job.
+	Upload(ctx context.Context, p *ray.Package) (sent bool, err error)
+	Submit(ctx context.Context, s ray.Submission) (started bool, err error)
+	Job(ctx context.Context, id string) (ray.Job, error)
 	Stop(ctx context.Context, id string) error
-	// File opens a file below the log folder of a node: its last lines, or all of it
-	// where lines is negative. ErrNoFile says that there is none yet.
 	File(ctx context.Context, node, name string, lines int) (io.ReadCloser, error)
 }
-
-// Submission is a job to be started.
-type Submission struct {
-	ID, Entrypoint string
-	// Package is the address of the files that it runs in.
-	Package string
-	Env     map[string]string
-	// Metadata is shown beside it by the cluster's dashboard.
-	Metadata map[string]string
-}
-
-// Job is what the cluster says of a job.
-type Job struct {
-	// Node is where its driver runs, "" before it does.
-	Node    string
-	Status  Status
-	Message string
-	// Lost says that the job ended because its node or the head did.
-	Lost bool
-}
-
-// Status is how far a job is.
-type Status int
-
-// The states of a job.
-const (
-	Pending Status = iota
-	Running
-	Succeeded
-	Failed
-	Stopped
-)
-
-// Ended reports whether nothing more will come.
-func (s Status) Ended() bool { return s >= Succeeded }
-
-// What a cluster answers where something is not there. ErrAway says that nobody
-// answered.
-var (
-	ErrNoJob  = errors.New("the cluster knows no such job")
-	ErrNoFile = errors.New("there is no such file on the node")
-	ErrAway   = errors.New("the cluster does not answer")
-)
 
 // Detached is the error of Run when its context ended: the job goes on.
 type Detached struct {
@@ -182,39 +133,46 @@ func (r *run) find(ctx context.Context) (bool, error) {
 	for ; ; r.next() {
 		job, err := r.Cluster.Job(ctx, r.id())
 		switch {
-		case errors.Is(err, ErrNoJob) && r.last > 0:
+		case ray.Is(err, ray.NotFound) && r.last > 0:
 			// Its numbers would begin anew under the same name.
 			r.Say("  the cluster knows the job no more, as after a restart of its head; it is submitted again")
 			continue
-		case errors.Is(err, ErrNoJob):
+		case ray.Is(err, ray.NotFound):
 			return false, nil
 		case err != nil:
 			return false, err
-		case job.Status == Failed || job.Status == Stopped:
+		case job.Status == ray.Failed || job.Status == ray.Stopped:
 			continue
 		}
-		r.Say("  job %s is %s", r.id(), map[bool]string{true: "done; fetching what it left", false: "under way; following it"}[job.Status.Ended()])
+		r.Say("  job %s is %s", r.id(), map[bool]string{true: "done", false: "under way"}[job.Status.Ended()])
 		return true, r.record()
 	}
 }
 
 func (r *run) submit(ctx context.Context) error {
-	files, err := r.files(ctx)
+	files, err := r.files()
 	if err != nil {
 		return err
 	}
-	uri, err := r.Cluster.Upload(ctx, files)
+	parcel, err := ray.NewPackage(files)
 	if err != nil {
+		return err
+	}
+	if _, err := r.Cluster.Upload(ctx, parcel); err != nil {
 		return err
 	}
 	// Recorded first: killed right after it was started, it is found again.
 	if err := r.record(); err != nil {
 		return err
 	}
-	return r.Cluster.Submit(ctx, Submission{
-		ID: r.id(), Entrypoint: entrypoint, Package: uri, Env: environment(r.id()),
+	_, err = r.Cluster.Submit(ctx, ray.Submission{
+		ID: r.id(), Entrypoint: entrypoint, Env: ray.RuntimeEnv{WorkingDir: parcel.URI(), Vars: environment(r.id())},
 		Metadata: map[string]string{"bbjtune": r.Options.Name},
 	})
+	if err == nil {
+		r.Say("  job %s is submitted", r.id())
+	}
+	return err
 }
 
 const entrypoint = "python ray_driver.py"
@@ -240,14 +198,14 @@ func ID(name string, attempt int) string { return fmt.Sprintf("bbjtune-%s-%d", n
 func Cancel(ctx context.Context, c Cluster, rec Record) (string, error) {
 	id := ID(rec.Name, rec.Attempt)
 	job, err := c.Job(ctx, id)
-	if errors.Is(err, ErrNoJob) || err == nil && job.Status.Ended() {
+	if ray.Is(err, ray.NotFound) || err == nil && job.Status.Ended() {
 		return "", nil
 	}
 	if err == nil {
 		err = c.Stop(ctx, id)
 	}
 	for err == nil {
-		if job, err = c.Job(ctx, id); errors.Is(err, ErrNoJob) || err == nil && job.Status.Ended() {
+		if job, err = c.Job(ctx, id); ray.Is(err, ray.NotFound) || err == nil && job.Status.Ended() {
 			return id, nil
 		}
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,14 +17,15 @@ import (
 	"time"
 
 	"bbjtune/internal/fault"
+	"bbjtune/internal/ray"
 	"bbjtune/internal/trainer"
 )
 
 // fakeCluster is a cluster whose jobs are scripts.
 type fakeCluster struct {
 	jobs      map[string]*fakeJob
-	submitted []Submission
-	uploaded  map[string][]byte
+	submitted []ray.Submission
+	uploaded  int // how often
 	// script is what a job that is submitted does.
 	script func(id string) *fakeJob
 	away   int // how many questions get no answer
@@ -31,53 +33,56 @@ type fakeCluster struct {
 
 // fakeJob tells one event more each time that it is asked for them.
 type fakeJob struct {
-	Job
+	ray.Job
 	events []string
 	told   int
 	// ends is the state after the last event.
-	ends  Status
+	ends  ray.Status
 	files map[string]string
 	// gone is after how many events the cluster forgets it.
 	gone int
 	lost bool
 }
 
-func (c *fakeCluster) Upload(_ context.Context, files map[string][]byte) (string, error) {
-	c.uploaded = files
-	return "gcs://x.zip", nil
+func (c *fakeCluster) Upload(context.Context, *ray.Package) (bool, error) {
+	c.uploaded++
+	return true, nil
 }
 
-func (c *fakeCluster) Submit(_ context.Context, s Submission) error {
+func (c *fakeCluster) Submit(_ context.Context, s ray.Submission) (bool, error) {
 	if c.jobs[s.ID] != nil {
-		return fmt.Errorf("job %s is there already", s.ID)
+		return false, nil
 	}
 	c.submitted = append(c.submitted, s)
 	c.jobs[s.ID] = c.script(s.ID)
-	return nil
+	return true, nil
 }
 
-func (c *fakeCluster) Job(_ context.Context, id string) (Job, error) {
+func (c *fakeCluster) Job(_ context.Context, id string) (ray.Job, error) {
 	if c.away > 0 {
 		c.away--
-		return Job{}, fmt.Errorf("%w: connection refused", ErrAway)
+		return ray.Job{}, &ray.Failure{Kind: ray.Unreachable, Message: "the cluster does not answer"}
 	}
 	j := c.jobs[id]
 	if j == nil || j.gone > 0 && j.told >= j.gone {
 		delete(c.jobs, id)
-		return Job{}, ErrNoJob
+		return ray.Job{}, &ray.Failure{Kind: ray.NotFound}
 	}
 	if j.Node == "" {
 		j.Node = "n1"
-		return Job{}, nil
+		return ray.Job{Status: ray.Pending}, nil
 	}
 	if j.told >= len(j.events) {
-		j.Status, j.Lost = j.ends, j.lost
+		j.Status = j.ends
+		if j.lost {
+			j.Error = "JOB_SUPERVISOR_ACTOR_DIED"
+		}
 	}
 	return j.Job, nil
 }
 
 func (c *fakeCluster) Stop(_ context.Context, id string) error {
-	c.jobs[id].ends = Stopped
+	c.jobs[id].ends = ray.Stopped
 	c.jobs[id].told = len(c.jobs[id].events)
 	return nil
 }
@@ -101,14 +106,14 @@ func (c *fakeCluster) File(_ context.Context, _, name string, lines int) (io.Rea
 	}
 	text, ok := j.files[strings.TrimPrefix(file, "output/")]
 	if !ok {
-		return nil, ErrNoFile
+		return nil, &ray.Failure{Kind: ray.NotFound}
 	}
 	return io.NopCloser(strings.NewReader(text)), nil
 }
 
 // script is a training of so many steps that ends well.
 func script(steps int) *fakeJob {
-	j := &fakeJob{ends: Succeeded, files: map[string]string{"adapter/adapter_model.safetensors": "weights", "training_log.jsonl": "{}\n"}}
+	j := &fakeJob{ends: ray.Succeeded, files: map[string]string{"adapter/adapter_model.safetensors": "weights", "training_log.jsonl": "{}\n"}}
 	var files []file
 	for _, name := range []string{"adapter/adapter_model.safetensors", "training_log.jsonl"} {
 		files = append(files, file{name, int64(len(j.files[name])), fmt.Sprintf("%x", sha256.Sum256([]byte(j.files[name])))})
@@ -195,19 +200,28 @@ func TestRunFollowsToTheEnd(t *testing.T) {
 		t.Errorf("heard %v, and again %v", tr.steps, tr.again)
 	}
 	s := tr.submitted[0]
-	if s.ID != "bbjtune-tiny-0123-stage1-1" || s.Package != "gcs://x.zip" || s.Env["BBJTUNE_SUBMISSION"] != s.ID {
+	if s.ID != "bbjtune-tiny-0123-stage1-1" || s.Env.WorkingDir == "" || s.Env.Vars["BBJTUNE_SUBMISSION"] != s.ID {
 		t.Errorf("%+v", s)
 	}
-	var names []string
-	for name := range tr.uploaded {
-		names = append(names, name)
+}
+
+func TestFiles(t *testing.T) {
+	tr := newTraining(t, nil)
+	r, err := open(tr.Options, tr.job, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	slices.Sort(names)
+	defer r.close()
+	files, err := r.files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Sorted(maps.Keys(files))
 	if want := []string{"base_model/config.json", "base_model/model.safetensors", "spec.json", "train.jsonl", "train.py", "valid.jsonl"}; !slices.Equal(names, want) {
 		t.Errorf("the package holds %v", names)
 	}
 	var found spec
-	if err := json.Unmarshal(tr.uploaded["spec.json"], &found); err != nil || found.Job.BaseModel != "base_model" || found.Job.Train != "train.jsonl" || found.Workers != 2 {
+	if err := json.Unmarshal(files["spec.json"], &found); err != nil || found.Job.BaseModel != "base_model" || found.Job.Train != "train.jsonl" || found.Workers != 2 {
 		t.Errorf("%+v %v", found, err)
 	}
 }
@@ -263,7 +277,7 @@ func TestRunWaitsForAClusterAndGivesUp(t *testing.T) {
 	tr.jobs["bbjtune-tiny-0123-stage1-1"].Node = "n1"
 	heard := 0
 	_, err := Run(t.Context(), tr.Options, tr.job, func(trainer.Event, bool) { heard++; tr.away = 1 << 30 })
-	if !errors.Is(err, ErrAway) || !strings.Contains(fault.Hint(err), "start the same command again") || heard != 1 {
+	if !ray.Is(err, ray.Unreachable) || !strings.Contains(fault.Hint(err), "start the same command again") || heard != 1 {
 		t.Errorf("%v after %d events", err, heard)
 	}
 }
@@ -275,22 +289,22 @@ func TestRunSaysWhyAJobEnded(t *testing.T) {
 	}{
 		{"its own failure", "the loss became nan", "lower learning_rate", func() *fakeJob {
 			j := script(2)
-			j.events[2], j.ends = `{"n":3,"event":"failed","kind":"nan_loss","message":"the loss became nan","hint":"lower learning_rate"}`+"\n", Failed
+			j.events[2], j.ends = `{"n":3,"event":"failed","kind":"nan_loss","message":"the loss became nan","hint":"lower learning_rate"}`+"\n", ray.Failed
 			return j
 		}},
 		{"stopped", "was stopped on the cluster", "newest complete checkpoint", func() *fakeJob {
 			j := script(2)
-			j.events, j.ends = j.events[:2], Stopped
+			j.events, j.ends = j.events[:2], ray.Stopped
 			return j
 		}},
 		{"no word", "ended without a result: exit code 1", "ray job logs", func() *fakeJob {
 			j := script(2)
-			j.events, j.ends, j.Message = j.events[:2], Failed, "one\nexit code 1\n"
+			j.events, j.ends, j.Message = j.events[:2], ray.Failed, "one\nexit code 1\n"
 			return j
 		}},
 		{"lost again and again", "the cluster lost the job 4 times", "look at the cluster", func() *fakeJob {
 			j := script(2)
-			j.events, j.ends, j.lost = j.events[:1], Failed, true
+			j.events, j.ends, j.lost = j.events[:1], ray.Failed, true
 			return j
 		}},
 		{"a path of its own", `hands over "../manifest.json"`, "", func() *fakeJob {
@@ -325,8 +339,8 @@ func TestRunSaysWhyAJobEnded(t *testing.T) {
 // A job that failed or was stopped is not followed again, and its name not used again.
 func TestRunPassesOverWhatFailed(t *testing.T) {
 	tr := newTraining(t, func(string) *fakeJob { return script(1) })
-	for n, ends := range []Status{Failed, Stopped} {
-		tr.jobs[ID(tr.Name, n+1)] = &fakeJob{Job: Job{Node: "n1", Status: ends}, ends: ends}
+	for n, ends := range []ray.Status{ray.Failed, ray.Stopped} {
+		tr.jobs[ID(tr.Name, n+1)] = &fakeJob{Job: ray.Job{Node: "n1", Status: ends}, ends: ends}
 	}
 	tr.wants(1)
 	if tr.submitted[0].ID != ID(tr.Name, 3) {
