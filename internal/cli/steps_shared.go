@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bbjtune/internal/dataset"
+	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
@@ -43,8 +44,9 @@ func sharedPart(name string) bool {
 // stage1Key names what decides stage 1: its job without the places of its files, the
 // content of these, and the worker's code. Settings of stage 2 are not among that.
 func (p *pipeline) stage1Key(b *base, data step) (string, error) {
-	job := trainer.NewTrain(p.recipe, 1, trainer.Paths{})
-	job.ReportTo = nil
+	r := *p.recipe
+	r.Tracking, r.Compute = nil, recipe.Compute{} // decide nothing of the outcome
+	job := trainer.NewTrain(&r, 1, trainer.Paths{})
 	inputs := map[string]any{"job": job, "base": b.identity}
 	for _, side := range []dataset.Side{dataset.Train, dataset.Valid} {
 		f, ok := data.manifest.Lookup(dataset.Path(1, side))

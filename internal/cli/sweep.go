@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type sweepOptions struct {
 	trainOnly bool
 	earlyStop string
 	rule      sweep.Rule
+	where     computeFlags
 	format    string
 }
 
@@ -63,7 +65,11 @@ does not stop the others; status 1 then. The recipe's own values are among the
 variants only where --set names them.
 
 With several slots on a machine without a GPU each training gets its part of the
-cores; with GPUs each slot takes the GPU of its number.`,
+cores; with GPUs each slot takes the GPU of its number. On a Ray cluster
+(compute.engine: ray) each variant is a job of its own, --slots of them at a time;
+those that the cluster has no room for wait there. Interrupted, the jobs that are
+under way go on, and the same command follows them again; meanwhile nobody stops
+hopeless ones, and none is begun.`,
 		Example: "  bbjtune sweep recipes/demo-cpu.yaml --set stage2.learning_rate=5e-4,1e-3,2e-3 --set lora.r=16,32 --slots 2",
 		Args:    args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
@@ -80,6 +86,7 @@ cores; with GPUs each slot takes the GPU of its number.`,
 	f.StringVar(&o.earlyStop, "early-stop", "none", "stop hopeless variants: none, or asha (asynchronous successive halving)")
 	f.IntVar(&o.rule.Grace, "grace", 2, "with --early-stop, the first evaluation at which a variant may be stopped")
 	f.IntVar(&o.rule.Eta, "eta", 3, "with --early-stop, of how many variants one goes on")
+	o.where.add(c)
 	outputFormat(c, &o.format, "text", "json", "markdown")
 	return c
 }
@@ -185,6 +192,9 @@ func (a *app) planSweep(path string, o sweepOptions) (*sweeping, error) {
 		}
 		plan, err := recipe.ReadText(v.String(), text)
 		if err != nil {
+			return nil, err
+		}
+		if err := o.where.apply(plan.Recipe); err != nil {
 			return nil, err
 		}
 		resolved, err := plan.YAML()
@@ -318,7 +328,7 @@ func (s *sweeping) carryOut(ctx context.Context, view *sweepView, slot, i int, q
 	own := *s.app
 	own.show = progress.New(view.writer(slot, s.variants[i].String()), progress.Options{Now: s.Now})
 	p := s.pipeline(&own, i)
-	p.workerEnv = slotEnv(slot, s.o.slots)
+	p.workerEnv = slotEnv(slot, s.o.slots, p.recipe.Compute)
 	p.firstDone = func() { q.first(i) }
 	if s.climbers != nil {
 		p.climber = s.climbers[i]
@@ -333,7 +343,12 @@ func (s *sweeping) carryOut(ctx context.Context, view *sweepView, slot, i int, q
 	case errors.As(err, &stop):
 		row.Run, row.Stopped = stop.dir, &stop.at
 		view.say(s.show, fmt.Sprintf("  %s: %s", s.variants[i], stop))
-	case err != nil && ctx.Err() == nil:
+	case ctx.Err() != nil:
+		var left *leftRunning
+		if errors.As(err, &left) {
+			view.say(s.show, fmt.Sprintf("  %s: %v", s.variants[i], left))
+		}
+	case err != nil:
 		row.Failed = err.Error()
 		view.say(s.show, fmt.Sprintf("✗ %s: %v", s.variants[i], err))
 	}
@@ -390,14 +405,22 @@ func (s *sweeping) keep(table *sweep.Table) (string, error) {
 }
 
 // slotEnv gives a slot its part of the machine.
-func slotEnv(slot, slots int) []string {
+func slotEnv(slot, slots int, c recipe.Compute) []string {
+	each := 1
+	if c.Engine == recipe.Torchrun {
+		each = c.Workers
+	}
 	if gpus := countGPUs(); gpus > 0 {
-		return []string{fmt.Sprintf("CUDA_VISIBLE_DEVICES=%d", slot%gpus)}
+		var list []string
+		for n := range min(each, gpus) {
+			list = append(list, strconv.Itoa((slot*each+n)%gpus))
+		}
+		return []string{"CUDA_VISIBLE_DEVICES=" + strings.Join(list, ",")}
 	}
 	if slots == 1 {
 		return nil
 	}
-	return []string{fmt.Sprintf("OMP_NUM_THREADS=%d", max(1, runtime.NumCPU()/slots))}
+	return []string{fmt.Sprintf("OMP_NUM_THREADS=%d", max(1, runtime.NumCPU()/(slots*each)))}
 }
 
 // countGPUs counts the device files of NVIDIA's driver on Linux; elsewhere it finds

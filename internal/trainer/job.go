@@ -248,7 +248,7 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
 		EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
 		SamplePrompts: s.SamplePrompts, SampleEvery: s.SampleEvery, SampleTokens: s.SampleTokens,
-		Rungs: []int{},
+		Rungs:    []int{},
 		Sharding: r.Compute.Sharding, Threads: r.Compute.Resources.CPU,
 	}
 	if r.Compute.Engine == recipe.Torchrun {
