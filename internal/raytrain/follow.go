@@ -171,7 +171,7 @@ func (p *patience) told(err error) error {
 	switch {
 	case p.since.IsZero():
 		p.since = time.Now()
-		p.r.Say("  the cluster does not answer; the training goes on there as long as it can, and this waits")
+		p.r.Say("  the cluster does not answer; what runs there goes on as long as it can, and this waits")
 	case time.Since(p.since) > p.r.Patience:
 		return fault.Newf("see whether the head is up, then start the same command again: it finds the job, or goes on from its newest complete checkpoint", "for %v now: %w", p.r.Patience, err)
 	}

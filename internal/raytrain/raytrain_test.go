@@ -261,6 +261,7 @@ func TestRunAfterTheClusterForgot(t *testing.T) {
 		first = false
 		return j
 	})
+	tr.away = 2
 	tr.wants(6)
 	if want := []int{1, 2, 3, 1, 2, 3, 4, 5, 6}; !slices.Equal(tr.steps, want) || len(tr.submitted) != 2 {
 		t.Errorf("heard %v of %d jobs", tr.steps, len(tr.submitted))
