@@ -34,8 +34,8 @@ type clustered struct {
 	cluster *raytest.Cluster
 }
 
-// Two workers share the two batches of each step. A worker takes all CPUs of a node,
-// so that there is one on each.
+// Two workers share the two batches of each step. A node has one CPU, and a worker
+// takes one: there is one on each node.
 const clusterRecipe = `name: tiny
 base: {model: BASE}
 data:
@@ -44,13 +44,13 @@ data:
 lora: {r: 4, alpha: 8, dropout: 0.1}
 precision: fp32
 gradient_checkpointing: false
-stage1: {epochs: STAGE1, learning_rate: 1e-3, batch_size: 1, gradient_accumulation: 2, max_length: 512, eval_steps: 4, save_steps: 2}
-stage2: {epochs: STAGE2, learning_rate: 1e-3, batch_size: 4, gradient_accumulation: 2, max_length: 1024, eval_steps: 4, save_steps: 2, sample_prompts: 2, sample_tokens: 8}
+stage1: {enabled: FIRST, epochs: 0.06, learning_rate: 1e-3, batch_size: 1, gradient_accumulation: 2, max_length: 512, eval_steps: 4, save_steps: 2}
+stage2: {epochs: SECOND, learning_rate: 1e-3, batch_size: 4, gradient_accumulation: 2, max_length: 1024, eval_steps: 4, save_steps: 2, sample_prompts: 2, sample_tokens: 8}
 evaluate: {suite: suite}
 package: {name: tiny, quantize: [f16]}
 `
 
-func newClustered(t *testing.T, stage1, stage2 string) *clustered {
+func newClustered(t *testing.T, first, second string) *clustered {
 	t.Helper()
 	if os.Getenv(realRay) == "" {
 		t.Skipf("trains on a real Ray cluster; set %s=1 to run it", realRay)
@@ -63,8 +63,8 @@ func newClustered(t *testing.T, stage1, stage2 string) *clustered {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.write("recipe.yaml", strings.NewReplacer("BASE", filepath.Join(c.dir, "base"), "REPO", repo, "STAGE1", stage1, "STAGE2", stage2).Replace(clusterRecipe))
-	c.cluster = raytest.Start(t, raytest.Options{})
+	c.write("recipe.yaml", strings.NewReplacer("BASE", filepath.Join(c.dir, "base"), "REPO", repo, "FIRST", first, "SECOND", second).Replace(clusterRecipe))
+	c.cluster = raytest.Start(t, raytest.Options{CPUs: 1})
 	for _, e := range c.cluster.Env() {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
@@ -219,7 +219,7 @@ func (c *clustered) forget() {
 // torchrun. A client that is interrupted leaves the job running; another one attaches
 // to it; cancel ends it and leaves nothing.
 func TestRealRay(t *testing.T) {
-	c := newClustered(t, "0.06", "0.2")
+	c := newClustered(t, "true", "0.2")
 	took := func(what string, do func()) {
 		start := time.Now()
 		do()
@@ -302,7 +302,7 @@ func TestRealRayKills(t *testing.T) {
 	if err != nil {
 		t.Skipf("kills a training on a cluster many times; set %s=20 to run it", kills)
 	}
-	c := newClustered(t, "0.06", "0.9")
+	c := newClustered(t, "false", "0.9")
 	c.run(c.train()...)
 	want := c.losses()
 	random := rand.New(rand.NewPCG(12, 20))

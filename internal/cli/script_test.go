@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -89,19 +90,49 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-const rayToken = "0123456789abcdef-secret"
-
 // oneJob is a Ray cluster on which one training runs.
 func oneJob(t *testing.T) http.Handler {
-	f := raytest.NewFake(rayToken)
+	f := raytest.NewFake("opensesame")
 	f.Takes = time.Hour
 	r := httptest.NewRequest(http.MethodPost, "/api/jobs/", strings.NewReader(`{"submission_id": "bbjtune-there-0123456789ab-stage1-1", "entrypoint": "python ray_driver.py"}`))
-	r.Header.Set("Authorization", "Bearer "+rayToken)
+	r.Header.Set("Authorization", "Bearer opensesame")
 	w := httptest.NewRecorder()
 	if f.ServeHTTP(w, r); w.Code != http.StatusOK {
 		t.Fatal(w.Body)
 	}
 	return f
+}
+
+// rayCluster is the address of a stand-in for a Ray cluster of two nodes, which
+// asks for the token "opensesame". The second has an old peft and a name that a
+// terminal might obey.
+func rayCluster(t *testing.T, version string) string {
+	f := raytest.NewFake("opensesame")
+	f.Version = version
+	f.Nodes[1].Host, f.Nodes[1].FreeCPUs = "sec\x1b[31mond", 1
+	f.Run = func(j raytest.FakeJob) (string, int) {
+		var said strings.Builder
+		for i, peft := range []string{"0.21.2", "0.18.0"} {
+			text, err := json.Marshal(map[string]any{
+				"node": fmt.Sprintf("%056x", i+1), "here": 5, "clock": 5, "python": "3.11.7", "temporary_free": 5e9,
+				"packages": map[string]string{"ray": "2.60.0", "torch": "2.15.0+cpu", "transformers": "5.23.0", "trl": "1.16.0", "peft": peft, "accelerate": "1.15.0", "datasets": "5.2.0"},
+				"storage":  map[string]any{"there": true, "free": 5e9, "of_node": true, "of_client": true},
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			fmt.Fprintf(&said, "bbjtune-probe %s\n", text)
+		}
+		return said.String(), 0
+	}
+	s := httptest.NewServer(f)
+	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		if left := f.Left(); len(left) > 0 {
+			t.Errorf("jobs left on the cluster: %v", left)
+		}
+	})
+	return s.URL
 }
 
 func TestScripts(t *testing.T) {
@@ -122,8 +153,9 @@ func TestScripts(t *testing.T) {
 	t.Cleanup(ollama.Close)
 	another := httptest.NewServer(ollamatest.New())
 	t.Cleanup(another.Close)
-	cluster := httptest.NewServer(oneJob(t))
-	t.Cleanup(cluster.Close)
+	training := httptest.NewServer(oneJob(t))
+	t.Cleanup(training.Close)
+	cluster, oldCluster := rayCluster(t, "2.60.0"), rayCluster(t, "2.9.3")
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -139,8 +171,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("FLAKY", flaky)
 			e.Setenv("OLLAMA", ollama.URL)
 			e.Setenv("OTHER_OLLAMA", another.URL)
-			e.Setenv("RAY", cluster.URL)
-			e.Setenv("RAY_TOKEN", rayToken)
+			e.Setenv("RAY_TRAINING", training.URL)
+			e.Setenv("RAY_CLUSTER", cluster)
+			e.Setenv("OLD_RAY_CLUSTER", oldCluster)
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command

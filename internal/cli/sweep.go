@@ -242,6 +242,9 @@ func (s *sweeping) prepareOne(ctx context.Context, told *app, i int) error {
 	if err := p.admit(ctx); err != nil {
 		return err
 	}
+	if err := p.needCluster(ctx); err != nil {
+		return err
+	}
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
 		return err

@@ -112,11 +112,7 @@ func Run(ctx context.Context, o Options, job trainer.Train, on func(e trainer.Ev
 
 // once finds or submits the job, follows it to its end and fetches what it leaves.
 func (r *run) once(ctx context.Context) (*done, error) {
-	found, err := r.find(ctx)
-	if err == nil && !found {
-		err = r.submit(ctx)
-	}
-	if err != nil {
+	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
 	r.submitted = true
@@ -125,6 +121,37 @@ func (r *run) once(ctx context.Context) (*done, error) {
 		return nil, err
 	}
 	return d, r.fetch(ctx, d, node)
+}
+
+// start finds or submits the job.
+func (r *run) start(ctx context.Context) error {
+	return r.patiently(ctx, func() error {
+		found, err := r.find(ctx)
+		if err == nil && !found {
+			err = r.submit(ctx)
+		}
+		return err
+	})
+}
+
+// patiently does something again as long as a cluster that has answered before may
+// answer again.
+func (r *run) patiently(ctx context.Context, do func() error) error {
+	for away := r.waiting(); ; {
+		err := do()
+		if !ray.Passing(err) {
+			if err == nil {
+				away.back()
+			}
+			return err
+		}
+		if err := away.told(err); err != nil {
+			return err
+		}
+		if err := sleep(ctx, r.Poll); err != nil {
+			return err
+		}
+	}
 }
 
 // find looks for a job of that name that is under way or done. What failed or was

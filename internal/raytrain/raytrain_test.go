@@ -261,6 +261,7 @@ func TestRunAfterTheClusterForgot(t *testing.T) {
 		first = false
 		return j
 	})
+	tr.away = 2
 	tr.wants(6)
 	if want := []int{1, 2, 3, 1, 2, 3, 4, 5, 6}; !slices.Equal(tr.steps, want) || len(tr.submitted) != 2 {
 		t.Errorf("heard %v of %d jobs", tr.steps, len(tr.submitted))
@@ -362,6 +363,23 @@ func TestRunTakesResultsFromTheStorage(t *testing.T) {
 		}
 	}
 	tr.wants(1)
+}
+
+// Killed after the job's last event and before its results were fetched.
+func TestRunFetchesWhatAnotherLeft(t *testing.T) {
+	tr := newTraining(t, func(string) *fakeJob { return script(3) })
+	tr.jobs[ID(tr.Name, 1)] = script(3)
+	files := tr.jobs[ID(tr.Name, 1)].files
+	tr.jobs[ID(tr.Name, 1)].files = nil
+	if _, err := tr.run(t.Context()); !ray.Is(err, ray.NotFound) {
+		t.Fatal(err)
+	}
+	tr.jobs[ID(tr.Name, 1)].files = files
+	tr.wants(3)
+	text, err := os.ReadFile(filepath.Join(tr.Dir, journalFile))
+	if n := strings.Count(string(text), "\n"); n != 4 || err != nil || len(tr.submitted) > 0 {
+		t.Errorf("%d events are stored of 4, %v", n, err)
+	}
 }
 
 func TestCancel(t *testing.T) {
