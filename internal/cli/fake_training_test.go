@@ -49,6 +49,7 @@ func fakeTraining(text []byte) error {
 	rung := func(step int) {
 		if step%job.EvalSteps == 0 && slices.Contains(job.Rungs, step/job.EvalSteps) {
 			fmt.Printf(`{"event":"rung","evaluation":%d,"step":%d,"steps":%d,"loss":%v,"finished":%t}`+"\n", step/job.EvalSteps, step, steps, loss(step), step == steps)
+			time.Sleep(30 * time.Millisecond) // real steps are long: it is ended before the next
 		}
 	}
 	at := newestFake(job.Output)

@@ -89,7 +89,7 @@ func onlyLeft(s *record.Store) (runs.Entry, error) {
 	var left []runs.Entry
 	var ids []string
 	for _, e := range s.Entries {
-		if e.Kind == "train" && e.State == runs.Unfinished && exists(filepath.Join(e.Path, pinsFile)) {
+		if e.Kind == "train" && e.State == runs.Unfinished && exists(filepath.Join(e.Path, pinsFile)) && !stoppedEarly(e.Path) {
 			left, ids = append(left, e), append(ids, e.ID)
 		}
 	}

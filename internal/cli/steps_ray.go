@@ -34,7 +34,7 @@ func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e t
 	var detached *raytrain.Detached
 	var stop *errStopped
 	switch {
-	case errors.As(err, &stop):
+	case err != nil && errors.As(context.Cause(ctx), &stop):
 		return nil, t.endJob(ctx, cluster, dir, stop)
 	case errors.As(err, &detached):
 		return nil, &leftRunning{run: t.s.dir.ID, cause: err}

@@ -287,7 +287,11 @@ func (t *stageRun) train(ctx context.Context) (*report.Stage, error) {
 		board.event(e)
 		watch.event(e)
 	})
-	if err == nil {
+	var stopped *errStopped
+	switch {
+	case err == nil && errors.As(context.Cause(ctx), &stopped):
+		err = stopped // it came to its end before it heard of that
+	case err == nil:
 		err = watch.err
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/fault"
@@ -67,7 +68,7 @@ func (e *errStopped) Error() string { return e.at.String() }
 // load reads what this sweep decided of the training in a folder before.
 func (c *climber) load(dir string) (climbed, error) {
 	k := climbed{Version: climbedVersion, Sweep: c.sweep}
-	path := (&runs.Dir{Path: dir}).File(rungsFile)
+	path := filepath.Join(dir, rungsFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil
@@ -83,6 +84,13 @@ func (c *climber) load(dir string) (climbed, error) {
 		return k, nil
 	}
 	return found, nil
+}
+
+// stoppedEarly reports whether a sweep stopped the training in a folder.
+func stoppedEarly(dir string) bool {
+	var k climbed
+	text, err := os.ReadFile(filepath.Join(dir, rungsFile))
+	return err == nil && json.Unmarshal(text, &k) == nil && k.Stopped != nil
 }
 
 // recall tells the others what a training in a folder has reached before, and

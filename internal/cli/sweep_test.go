@@ -152,7 +152,7 @@ func TestSweepStopsEarly(t *testing.T) {
 		}
 	}
 	// Those up to the rungs, and what the workers do while they are being ended.
-	if n := len(steps); n < 20+4*2+6 || n > 3*20 {
+	if n := len(steps); n < 20+4*2+6 || n > 4*20 {
 		t.Errorf("%d steps were trained", n)
 	}
 	stopped := table.Rows[1].Run
