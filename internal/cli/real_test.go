@@ -616,6 +616,9 @@ func TestRealSweep(t *testing.T) {
 
 // A variant that is stopped early keeps its checkpoint, and is gone on with by itself.
 func TestRealSweepStopsEarly(t *testing.T) {
+	if os.Getenv(kills) == "" {
+		t.Skipf("takes three more starts of the worker; set %s=1 to run it", kills)
+	}
 	r := newReal(t)
 	r.prepare()
 	r.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage1: {enabled: false}\nstage2: {epochs: 0.1, sample_prompts: 0}\n")
