@@ -64,7 +64,12 @@ func newClustered(t *testing.T, first, second string) *clustered {
 		t.Fatal(err)
 	}
 	c.write("recipe.yaml", strings.NewReplacer("BASE", filepath.Join(c.dir, "base"), "REPO", repo, "FIRST", first, "SECOND", second).Replace(clusterRecipe))
-	c.cluster = raytest.Start(t, raytest.Options{CPUs: 1})
+	// The head starts a job with the python that it finds first.
+	path := filepath.Dir(raytest.Python(t)) + ":" + os.Getenv("PATH")
+	c.cluster = raytest.Start(t, raytest.Options{CPUs: 1, Env: []string{
+		// What Python compiles of the packages is kept, since that takes longer than a training.
+		"PATH=" + path, "PYTHONDONTWRITEBYTECODE=", "PYTHONPYCACHEPREFIX=" + filepath.Join(os.TempDir(), "bbjtune-test-bytecode"),
+	}})
 	for _, e := range c.cluster.Env() {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
