@@ -460,15 +460,18 @@ func (n *node) kill(c *Cluster) {
 	c.t.Errorf("%s did not end: %v", n.name, c.Processes(i))
 }
 
-// outside runs a node's command until standard input ends: when the test is
-// killed, the node ends too.
-const outside = `"$@" </dev/null & cat >/dev/null; kill -9 0`
+// outside runs a node's command, and kills its session when standard input ends: when
+// the test is killed, the node ends too.
+const outside = `exec 3<&0
+{ cat <&3 >/dev/null; kill -9 0; } &
+"$@" </dev/null`
 
 // inside is the first process of a node with namespaces of its own. It waits until
 // the network is joined, and mends what a fresh namespace lacks. Ray gives its own
 // processes 15 seconds to come up, so the session goes before whatever else keeps the
 // machine busy, where the kernel has priorities of sessions.
 const inside = `set -e
+test $$ = 1 # what is killed below is this namespace
 read -r _
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -480,7 +483,9 @@ ip link set lo up
 ip addr add "$NODE_ADDRESS/24" dev eth0
 ip link set eth0 up
 { echo -10 >/proc/self/autogroup; } 2>/dev/null || true
-"$@" </dev/null & cat >/dev/null`
+exec 3<&0
+{ cat <&3 >/dev/null; kill -9 -1; } &
+"$@" </dev/null`
 
 // startNode starts one node; Ray comes up in the background.
 func (c *Cluster) startNode(i int) error {
@@ -546,15 +551,18 @@ func (c *Cluster) environment(i int) []string {
 func (c *Cluster) rayStart(i int) ([]string, error) {
 	args := []string{filepath.Join(filepath.Dir(c.Python), "ray"), "start", "--block", "--disable-usage-stats",
 		fmt.Sprintf("--num-cpus=%d", c.o.CPUs), fmt.Sprintf("--num-gpus=%d", c.o.GPUs),
-		fmt.Sprintf("--object-store-memory=%d", c.o.ObjectStore), "--temp-dir=" + c.nodes[i].dir, "--ray-client-server-port=0"}
+		fmt.Sprintf("--object-store-memory=%d", c.o.ObjectStore), "--temp-dir=" + c.nodes[i].dir}
 	if c.Namespaces {
 		args = append(args, "--node-ip-address="+c.network.address(i))
 	} else {
-		ports, err := freePorts(1)
+		ports, err := freePorts(2)
 		if err != nil {
 			return nil, err
 		}
 		args = append(args, fmt.Sprintf("--dashboard-agent-listen-port=%d", ports[0]))
+		if i == 0 {
+			args = append(args, fmt.Sprintf("--ray-client-server-port=%d", ports[1]))
+		}
 	}
 	if i > 0 {
 		return append(args, "--address="+c.gcs), nil
