@@ -89,6 +89,10 @@ def lines(value: Any) -> str:
     return "" if isinstance(value, list) and all(not whole(1)(line) for line in value) else "a list of line numbers"
 
 
+def numbers(value: Any) -> str:
+    return "" if isinstance(value, list) and all(not whole(1)(n) for n in value) else "a list of whole numbers from 1"
+
+
 def targets(value: Any) -> str:
     return "" if value == "all-linear" or (value and not names(value)) else 'a list of module names or "all-linear"'
 
@@ -227,6 +231,7 @@ DEFAULTS: dict[str, dict[str, tuple[Check, Any]]] = {
         "sample_prompts": (whole(0), 0),
         "sample_every": (whole(1), 1),
         "sample_tokens": (whole(1), 256),
+        "rungs": (numbers, []),
         "report_to": (services, []),
         "processes": (whole(0), 0),
         "sharding": (one_of("none", "fsdp"), "none"),

@@ -715,6 +715,44 @@ class Accidents(unittest.TestCase):
             self.assertEqual(classify(caught.exception, job).kind, "no_space", caught.exception)
             self.assertEqual([path.name for path in output.iterdir()], [])  # nothing is in the way
 
+    def test_a_job_that_is_ended_at_a_rung_goes_on_from_it(self) -> None:
+        """The loss at the rung is no new best and no step to save at: it is saved all the same, before the event."""
+        job = self.job("rung-whole", eval_steps=1) | {"save_steps": 0}
+        train.train(job, lambda *_, **__: None)
+        heard: list[tuple[str, dict[str, Any]]] = []
+
+        def ended(event: str, **fields: Any) -> None:
+            heard.append((event, fields))
+            if event == "rung" and fields["evaluation"] == 2:
+                raise KeyboardInterrupt
+
+        job = self.job("rung-ended", eval_steps=1, rungs=[2, 6, 18]) | {"save_steps": 0}
+        worse = iter([0.5, *(1.0 + n for n in range(9))])
+        log = train.Trainer.log
+
+        def rising(trainer: Any, logs: dict[str, float], *_: Any) -> None:
+            log(trainer, logs | {"eval_loss": next(worse)} if "eval_loss" in logs else logs)
+
+        with mock.patch.object(train.Trainer, "log", rising), self.assertRaises(KeyboardInterrupt):
+            train.train(job, ended)
+        self.assertEqual([event for event, _ in heard[-3:]], ["eval", "checkpoint", "rung"])
+        rung = heard[-1][1]
+        self.assertEqual((rung["step"], rung["steps"], rung["finished"]), (2, 6, False))
+        self.assertEqual(train.damage(fixture.root / "rung-ended" / "checkpoint-2"), "")
+
+        heard.clear()
+        train.train(job | {"resume": True}, lambda event, **fields: heard.append((event, fields)))
+        rungs = [fields for event, fields in heard if event == "rung"]
+        self.assertEqual(
+            [(each["evaluation"], each["step"], each["finished"]) for each in rungs], [(2, 2, False), (6, 6, True)]
+        )
+        self.assertEqual(rungs[0]["loss"], rung["loss"])
+        whole, resumed = (
+            fixture.root / f"rung-{which}" / "checkpoint-6" / "adapter_model.safetensors"
+            for which in ("whole", "ended")
+        )
+        self.assertEqual(whole.read_bytes(), resumed.read_bytes())
+
     def test_a_damaged_checkpoint_is_not_resumed_from(self) -> None:
         """Whatever was done to the newest ones: what is resumed has the same losses and the same adapter."""
         output = fixture.root / "damaged"

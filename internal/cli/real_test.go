@@ -541,8 +541,8 @@ func read(t *testing.T, path string) string {
 func TestRealSweep(t *testing.T) {
 	r := newReal(t)
 	r.prepare()
-	r.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage1: {enabled: false}\nstage2: {epochs: 0.1, sample_prompts: 0}\n")
-	args := []string{"sweep", "sweep.yaml", "--set", "lora.r=2,4,8", "--slots", "2", "--output-format", "json"}
+	r.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage1: {epochs: 0.05}\nstage2: {epochs: 0.1, sample_prompts: 0}\n")
+	args := []string{"sweep", "sweep.yaml", "--set", "stage2.weight_decay=0,0.1,0.2", "--slots", "2", "--output-format", "json"}
 
 	cmd := r.command(append(args, "--train-only")...)
 	var errs bytes.Buffer
@@ -601,8 +601,46 @@ func TestRealSweep(t *testing.T) {
 		t.Errorf("done again\n%s\nfirst\n%s", again, out)
 	}
 	diff, _ := r.run("runs", "diff", filepath.Base(got.Table.Rows[0].Run), filepath.Base(got.Table.Rows[1].Run))
-	if !strings.Contains(diff, "lora.r") {
+	if !strings.Contains(diff, "stage2.weight_decay") {
 		t.Errorf("runs diff does not name what changed:\n%s", diff)
+	}
+	firsts, err := filepath.Glob(filepath.Join(r.dir, "runs/train/*/stage1/stage.json"))
+	if err != nil || len(firsts) != 3 {
+		t.Fatalf("%v, %v", firsts, err)
+	}
+	firsts = slices.DeleteFunc(firsts, func(path string) bool { return strings.Contains(read(t, path), `"from": "sweep-`) })
+	if len(firsts) != 1 {
+		t.Errorf("stage 1 was trained %d times", len(firsts))
+	}
+}
+
+// A variant that is stopped early keeps its checkpoint, and is gone on with by itself.
+func TestRealSweepStopsEarly(t *testing.T) {
+	if os.Getenv(kills) == "" {
+		t.Skipf("takes three more starts of the worker; set %s=1 to run it", kills)
+	}
+	r := newReal(t)
+	r.prepare()
+	r.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage1: {enabled: false}\nstage2: {epochs: 0.1, sample_prompts: 0}\n")
+	out, _ := r.run("sweep", "sweep.yaml", "--set", "stage2.learning_rate=1e-3,1e-6", "--train-only", "--early-stop", "asha", "--grace", "1", "--eta", "2", "--output-format", "json")
+	var got struct{ Table sweep.Table }
+	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Table.Rows) != 2 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	best, stopped := got.Table.Rows[0], got.Table.Rows[1]
+	if best.Loss == nil || stopped.Stopped == nil || stopped.Stopped.Step != 4 || stopped.Loss != nil {
+		t.Fatalf("%+v", got.Table.Rows)
+	}
+	dir := filepath.Join(r.dir, stopped.Run)
+	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); !os.IsNotExist(err) {
+		t.Errorf("a stopped training has a manifest (%v)", err)
+	}
+	_, said := r.run("train", filepath.Join(stopped.Run, "recipe.yaml"))
+	if !strings.Contains(said, "resumed from checkpoint-") {
+		t.Errorf("it began anew:\n%s", said)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
+		t.Error(err)
 	}
 }
 

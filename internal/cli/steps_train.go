@@ -52,6 +52,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err := p.admit(ctx); err != nil {
 		return step{}, err
 	}
+	if err := p.needCluster(ctx); err != nil {
+		return step{}, err
+	}
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
 		return step{}, err
@@ -62,15 +65,15 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err := p.needGPU(); err != nil {
 		return step{}, err
 	}
-	if err := p.canCompute(); err != nil {
-		return step{}, err
-	}
 	b, err := p.ensureBase(ctx)
 	if err != nil {
 		return step{}, err
 	}
 	inputs, err := p.trainInputs(data, b)
 	if err != nil {
+		return step{}, err
+	}
+	if err := p.sameTraining(inputs); err != nil {
 		return step{}, err
 	}
 	s, done, err := p.open(p.runs, "train", p.recipe.Name, inputs)
@@ -90,6 +93,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err := runs.WriteFile(s.path("recipe.yaml"), resolved); err != nil {
 		return step{}, err
 	}
+	if err := p.pin(s, data); err != nil {
+		return step{}, err
+	}
 	summary := &report.Training{Recipe: p.recipe.Name, Base: p.recipe.Base.Model, Data: describe(counts)}
 	outputs := []string{"recipe.yaml"}
 	adapter := ""
@@ -101,6 +107,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		done, err := t.run(ctx)
 		if err != nil {
 			return step{}, err
+		}
+		if n == 1 && p.firstDone != nil {
+			p.firstDone()
 		}
 		summary.Stages = append(summary.Stages, *done)
 		adapter = s.path(t.name(), "adapter")
@@ -114,13 +123,16 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return step{}, err
 	}
 	outputs = append(outputs, files...)
+	if err := os.RemoveAll(s.path(rungsFile)); err != nil {
+		return step{}, err
+	}
 	return s, p.finish(&s, summary, outputs...)
 }
 
 // needGPU fails before gigabytes are fetched for a training that cannot run here.
 // What was trained elsewhere and copied here is not trained again.
 func (p *pipeline) needGPU() error {
-	if hasGPU() || p.trainedBefore() {
+	if hasGPU() || p.recipe.Compute.Engine == recipe.Ray || p.trainedBefore() {
 		return nil
 	}
 	switch {
@@ -208,16 +220,26 @@ type stageRun struct {
 
 func (t *stageRun) name() string { return fmt.Sprintf("stage%d", t.n) }
 
-// run trains the stage, or reads what it was when it is already done.
+// stageFile is what a finished stage was. It is written last.
+const stageFile = "stage.json"
+
+// run trains the stage, unless it is done already or another training did the same.
 func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
-	done := t.s.path(t.name(), "stage.json")
-	if text, err := os.ReadFile(done); err == nil && exists(t.s.path(t.name(), "adapter")) {
+	if text, err := os.ReadFile(t.s.path(t.name(), stageFile)); err == nil && exists(t.s.path(t.name(), "adapter")) {
 		var st report.Stage
 		if json.Unmarshal(text, &st) == nil {
 			t.p.show.Say("✓ %s: done before", title(t.n))
 			return &st, nil
 		}
 	}
+	if st, err := t.takeShared(); st != nil || err != nil {
+		return st, err
+	}
+	return t.train(ctx)
+}
+
+// train has the worker train the stage.
+func (t *stageRun) train(ctx context.Context) (*report.Stage, error) {
 	out := t.s.path(t.name())
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
@@ -227,11 +249,6 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		return nil, err
 	}
 	paths.Output = out
-	w, release, err := t.p.trainingWorker(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
 	job := absolute(trainer.NewTrain(t.p.recipe, t.n, paths))
 	samples, err := t.samples()
 	if err != nil {
@@ -248,14 +265,33 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		},
 	}
 	defer watch.task.Drop()
-	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	climber := t.p.climber
+	if climber != nil && t.name() == t.p.lastStage() {
+		job.Rungs = climber.rule.Rungs()
+	}
+	raw, err := t.carryOut(ctx, job, func(python string, e trainer.Event, again bool) {
+		if e.Event == "rung" {
+			if err := climber.reach(t.s.dir, e); err != nil {
+				stop(err)
+			}
+		}
+		if again {
+			watch.again(e)
+			return
+		}
 		if e.Event == "environment" {
-			t.environment(w.Python(), e)
+			t.environment(python, e)
 		}
 		board.event(e)
 		watch.event(e)
 	})
-	if err == nil {
+	var stopped *errStopped
+	switch {
+	case err == nil && errors.As(context.Cause(ctx), &stopped):
+		err = stopped // it came to its end before it heard of that
+	case err == nil:
 		err = watch.err
 	}
 	if err != nil {
@@ -273,11 +309,23 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		kept = "; " + kept
 	}
 	watch.task.End("validation loss %.3f → %.3f, %d steps, %d tokens%s", st.ValidFirst, st.ValidLast, st.Steps, st.Tokens, kept)
-	text, err := json.MarshalIndent(st, "", "  ")
+	if err := writeJSONFile(t.s.path(t.name(), stageFile), st); err != nil {
+		return nil, err
+	}
+	return st, t.share()
+}
+
+// carryOut runs the stage's job where the recipe says.
+func (t *stageRun) carryOut(ctx context.Context, job trainer.Train, on func(python string, e trainer.Event, again bool)) (json.RawMessage, error) {
+	if t.p.recipe.Compute.Engine == recipe.Ray {
+		return t.onCluster(ctx, job, func(e trainer.Event, again bool) { on(e.Python, e, again) })
+	}
+	w, release, err := t.p.trainingWorker(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return st, runs.WriteFile(done, append(text, '\n'))
+	defer release()
+	return w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) { on(w.Python(), e, false) })
 }
 
 // start is what the stage trains on: the base model with the adapter of the stage
@@ -298,8 +346,10 @@ func (t *stageRun) start(ctx context.Context) (trainer.Paths, error) {
 // outputs are the stage's part of the manifest.
 func (t *stageRun) outputs() []string {
 	list := []string{"adapter", "training_log.jsonl", "training_config.json", inspectFile}
-	if exists(t.s.path(t.name(), samplesFile)) {
-		list = append(list, samplesFile)
+	for _, also := range []string{samplesFile, sharedFile} {
+		if exists(t.s.path(t.name(), also)) {
+			list = append(list, also)
+		}
 	}
 	for i := range list {
 		list[i] = t.name() + "/" + list[i]
@@ -380,6 +430,19 @@ type watcher struct {
 	valid   string
 	samples string
 	err     error // what came of an event
+}
+
+// again takes in what an earlier process has shown. Answers are judged once more: it
+// may have died before it kept the verdict.
+func (w *watcher) again(e trainer.Event) {
+	switch e.Event {
+	case "data":
+		if e.Split == "train" {
+			w.rows = e.Rows
+		}
+	case "samples", "eval":
+		w.event(e)
+	}
 }
 
 func (w *watcher) event(e trainer.Event) {

@@ -3,12 +3,14 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
 	"bbjtune/internal/progress"
+	"bbjtune/internal/pyenv"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
@@ -30,6 +33,9 @@ type sweepOptions struct {
 	set       []string
 	slots     int
 	trainOnly bool
+	earlyStop string
+	rule      sweep.Rule
+	where     computeFlags
 	format    string
 }
 
@@ -43,16 +49,33 @@ each. Variants run side by side in --slots; each is a training like any other:
 "runs list", "show" and "diff" know it, and one that is complete is not trained
 again. Interrupted and started again, it goes on where it was.
 
+Variants that differ in stage 2 alone share their stage 1: one trains it, and the
+others wait for it and take it.
+
+With --early-stop asha a variant is judged at some of its evaluations of the last
+stage, the --grace-th, --eta times that, and so on: it goes on only if its
+validation loss is among the best of those that have come so far, one of --eta of
+them. It waits for nobody. A variant that is stopped is no failure and no finished
+training: the table says where it was stopped, and "bbjtune train
+runs/train/ID/recipe.yaml" goes on with it.
+
 The table names what each variant changed, its validation loss and, with a 95 %
 interval, the rates of its evaluation. One that fails is named with its cause and
 does not stop the others; status 1 then. The recipe's own values are among the
 variants only where --set names them.
 
 With several slots on a machine without a GPU each training gets its part of the
-cores; with GPUs each slot takes the GPU of its number.`,
+cores; with GPUs each slot takes the GPU of its number. On a Ray cluster
+(compute.engine: ray) each variant is a job of its own, --slots of them at a time;
+those that the cluster has no room for wait there. Interrupted, the jobs that are
+under way go on, and the same command follows them again; meanwhile nobody stops
+hopeless ones, and none is begun.`,
 		Example: "  bbjtune sweep recipes/demo-cpu.yaml --set stage2.learning_rate=5e-4,1e-3,2e-3 --set lora.r=16,32 --slots 2",
 		Args:    args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
+			if o.earlyStop == "none" && (cmd.Flags().Changed("grace") || cmd.Flags().Changed("eta")) {
+				return fault.New("--grace and --eta say when --early-stop stops a variant", "add --early-stop asha, or leave them out")
+			}
 			return a.sweep(cmd.Context(), list[0], o)
 		},
 	}
@@ -60,6 +83,10 @@ cores; with GPUs each slot takes the GPU of its number.`,
 	f.StringArrayVar(&o.set, "set", nil, "a key of the recipe and its values, with commas between them; may be repeated")
 	f.IntVar(&o.slots, "slots", 1, "how many trainings run side by side")
 	f.BoolVar(&o.trainOnly, "train-only", false, "do not pack and evaluate")
+	f.StringVar(&o.earlyStop, "early-stop", "none", "stop hopeless variants: none, or asha (asynchronous successive halving)")
+	f.IntVar(&o.rule.Grace, "grace", 2, "with --early-stop, the first evaluation at which a variant may be stopped")
+	f.IntVar(&o.rule.Eta, "eta", 3, "with --early-stop, of how many variants one goes on")
+	o.where.add(c)
 	outputFormat(c, &o.format, "text", "json", "markdown")
 	return c
 }
@@ -67,6 +94,9 @@ cores; with GPUs each slot takes the GPU of its number.`,
 func (a *app) sweep(ctx context.Context, path string, o sweepOptions) error {
 	if o.slots < 1 {
 		return fault.Newf("write a number from 1", "--slots is %d", o.slots)
+	}
+	if err := o.checkStop(); err != nil {
+		return err
 	}
 	s, err := a.planSweep(path, o)
 	if err != nil {
@@ -98,6 +128,14 @@ func (a *app) sweep(ctx context.Context, path string, o sweepOptions) error {
 	return err
 }
 
+// checkStop refuses a rule that is none.
+func (o sweepOptions) checkStop() error {
+	if o.earlyStop != "none" && o.earlyStop != "asha" {
+		return fault.Newf("write none or asha", "--early-stop is %s", o.earlyStop)
+	}
+	return o.rule.Check()
+}
+
 // sweeping is a sweep under way.
 type sweeping struct {
 	*app
@@ -105,6 +143,25 @@ type sweeping struct {
 	name     string
 	variants []sweep.Variant
 	plans    []*recipe.Plan
+
+	// prepared are the environments that were made, by their lists of packages.
+	prepared map[string]workplace
+	// trainings are the inputs of each variant's training, firsts the key of what
+	// decides its stage 1, "" where it has none that others could take.
+	trainings []map[string]any
+	firsts    []string
+
+	// climbers judge the variants, none where nobody is stopped early. stopped are
+	// the rows of those that this sweep has stopped before.
+	climbers []*climber
+	stopped  map[int]sweep.Row
+	measures []measure
+}
+
+// workplace is a Python environment with the worker's files.
+type workplace struct {
+	env    *pyenv.Env
+	script string
 }
 
 // planSweep reads the recipe of every variant, so that a key that is misspelt or a
@@ -126,7 +183,7 @@ func (a *app) planSweep(path string, o sweepOptions) (*sweeping, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sweeping{app: a, o: o, name: base.Name, variants: variants}
+	s := &sweeping{app: a, o: o, name: base.Name, variants: variants, prepared: map[string]workplace{}, stopped: map[int]sweep.Row{}}
 	seen := map[string]sweep.Variant{}
 	for _, v := range variants {
 		text, err := v.Recipe(base.Name, path)
@@ -135,6 +192,9 @@ func (a *app) planSweep(path string, o sweepOptions) (*sweeping, error) {
 		}
 		plan, err := recipe.ReadText(v.String(), text)
 		if err != nil {
+			return nil, err
+		}
+		if err := o.where.apply(plan.Recipe); err != nil {
 			return nil, err
 		}
 		resolved, err := plan.YAML()
@@ -152,7 +212,11 @@ func (a *app) planSweep(path string, o sweepOptions) (*sweeping, error) {
 
 // pipeline is that of one variant.
 func (s *sweeping) pipeline(a *app, i int) *pipeline {
-	return &pipeline{app: a, plan: s.plans[i], recipe: s.plans[i].Recipe, engine: check.Embedded{}}
+	p := &pipeline{app: a, plan: s.plans[i], recipe: s.plans[i].Recipe, engine: check.Embedded{}}
+	if w, ok := s.prepared[strings.Join(p.envLists(), " ")]; ok {
+		p.env, p.script = w.env, w.script
+	}
+	return p
 }
 
 // prepare makes what variants share, which only one of them may make at a time: the
@@ -160,35 +224,60 @@ func (s *sweeping) pipeline(a *app, i int) *pipeline {
 func (s *sweeping) prepare(ctx context.Context) error {
 	told := *s.app
 	for i, v := range s.variants {
-		err := func() error {
-			p := s.pipeline(&told, i)
-			defer p.close()
-			if err := p.admit(ctx); err != nil {
-				return err
-			}
-			_, counts, err := p.buildData(ctx)
-			if err != nil {
-				return err
-			}
-			if err := needRows(counts, p.stages()); err != nil {
-				return err
-			}
-			if err := p.needGPU(); err != nil {
-				return err
-			}
-			if err := p.ensureEnv(ctx); err != nil {
-				return err
-			}
-			_, err = p.ensureBase(ctx)
-			return err
-		}()
-		if err != nil {
+		if err := s.prepareOne(ctx, &told, i); err != nil {
 			return fault.Wrap(fmt.Errorf("%s: %w", v, err), fault.Hint(err))
 		}
 		// What is said of the first holds for all.
 		told.show = progress.New(io.Discard, progress.Options{Now: s.Now})
 	}
-	return nil
+	if s.o.earlyStop == "none" {
+		return nil
+	}
+	return s.enter()
+}
+
+func (s *sweeping) prepareOne(ctx context.Context, told *app, i int) error {
+	p := s.pipeline(told, i)
+	defer p.close()
+	if err := p.admit(ctx); err != nil {
+		return err
+	}
+	if err := p.needCluster(ctx); err != nil {
+		return err
+	}
+	data, counts, err := p.buildData(ctx)
+	if err != nil {
+		return err
+	}
+	if err := needRows(counts, p.stages()); err != nil {
+		return err
+	}
+	if err := p.needGPU(); err != nil {
+		return err
+	}
+	if err := p.ensureEnv(ctx); err != nil {
+		return err
+	}
+	s.prepared[strings.Join(p.envLists(), " ")] = workplace{p.env, p.script}
+	b, err := p.ensureBase(ctx)
+	if err != nil {
+		return err
+	}
+	inputs, err := p.trainInputs(data, b)
+	if err != nil {
+		return err
+	}
+	first := ""
+	if len(p.stages()) == 2 {
+		if first, err = p.stage1Key(b, data); err != nil {
+			return err
+		}
+	}
+	s.trainings, s.firsts = append(s.trainings, inputs), append(s.firsts, first)
+	if s.o.earlyStop == "none" {
+		return nil
+	}
+	return s.judgeable(p, data, b)
 }
 
 // run carries the variants out, as many side by side as there are slots.
@@ -201,29 +290,28 @@ func (s *sweeping) run(ctx context.Context) (*sweep.Table, error) {
 	view := &sweepView{task: s.show.Start("sweep"), of: len(s.variants), now: map[int]string{}, log: log, clock: s.Now}
 	defer view.task.Drop()
 	table := &sweep.Table{Version: sweep.TableVersion, Recipe: s.name, Rows: make([]sweep.Row, len(s.variants))}
-	next := make(chan int)
+	q := newQueue(s.firsts)
+	defer context.AfterFunc(ctx, q.end)()
 	var wg sync.WaitGroup
 	for slot := range min(s.o.slots, len(s.variants)) {
 		wg.Go(func() {
-			for i := range next {
+			for i, ok := q.take(); ok; i, ok = q.take() {
 				view.begins(slot, s.variants[i].String())
-				table.Rows[i] = s.carryOut(ctx, view, slot, i)
+				table.Rows[i] = s.carryOut(ctx, view, slot, i, q)
+				q.leave(i)
 				view.ends(slot, s.variants[i].String())
 			}
 		})
 	}
-	for i := range s.variants {
-		select {
-		case next <- i:
-		case <-ctx.Done():
-		}
-	}
-	close(next)
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	view.task.End("%d of %d variants", len(table.Rows)-table.Failed(), len(table.Rows))
+	early := ""
+	if n := table.Stopped(); n > 0 {
+		early = fmt.Sprintf(", %d of them stopped early", n)
+	}
+	view.task.End("%d of %d variants%s", len(table.Rows)-table.Failed(), len(table.Rows), early)
 	return table, nil
 }
 
@@ -235,17 +323,37 @@ func (s *sweeping) openLog() (*os.File, error) {
 }
 
 // carryOut trains and evaluates one variant.
-func (s *sweeping) carryOut(ctx context.Context, view *sweepView, slot, i int) sweep.Row {
+func (s *sweeping) carryOut(ctx context.Context, view *sweepView, slot, i int, q *queue) sweep.Row {
+	if row, ok := s.stopped[i]; ok {
+		return row
+	}
 	row := sweep.Row{Changed: s.variants[i]}
 	own := *s.app
 	own.show = progress.New(view.writer(slot, s.variants[i].String()), progress.Options{Now: s.Now})
 	p := s.pipeline(&own, i)
-	p.workerEnv = slotEnv(slot, s.o.slots)
+	p.workerEnv = slotEnv(slot, s.o.slots, p.recipe.Compute)
+	p.firstDone = func() { q.first(i) }
+	if s.climbers != nil {
+		p.climber = s.climbers[i]
+	}
 	defer p.close()
 	err := s.fill(ctx, p, &row)
-	if err != nil && ctx.Err() == nil {
+	if row.Run != "" {
+		q.first(i)
+	}
+	var stop *errStopped
+	switch {
+	case errors.As(err, &stop):
+		row.Run, row.Stopped = stop.dir, &stop.at
+		view.say(s.show, fmt.Sprintf("  %s: %s", s.variants[i], stop))
+	case ctx.Err() != nil:
+		var left *leftRunning
+		if errors.As(err, &left) {
+			view.say(s.show, fmt.Sprintf("  %s: %v", s.variants[i], left))
+		}
+	case err != nil:
 		row.Failed = err.Error()
-		view.say(s.show, fmt.Sprintf("%s: %v", s.variants[i], err))
+		view.say(s.show, fmt.Sprintf("✗ %s: %v", s.variants[i], err))
 	}
 	return row
 }
@@ -300,14 +408,22 @@ func (s *sweeping) keep(table *sweep.Table) (string, error) {
 }
 
 // slotEnv gives a slot its part of the machine.
-func slotEnv(slot, slots int) []string {
+func slotEnv(slot, slots int, c recipe.Compute) []string {
+	each := 1
+	if c.Engine == recipe.Torchrun {
+		each = c.Workers
+	}
 	if gpus := countGPUs(); gpus > 0 {
-		return []string{fmt.Sprintf("CUDA_VISIBLE_DEVICES=%d", slot%gpus)}
+		var list []string
+		for n := range min(each, gpus) {
+			list = append(list, strconv.Itoa((slot*each+n)%gpus))
+		}
+		return []string{"CUDA_VISIBLE_DEVICES=" + strings.Join(list, ",")}
 	}
 	if slots == 1 {
 		return nil
 	}
-	return []string{fmt.Sprintf("OMP_NUM_THREADS=%d", max(1, runtime.NumCPU()/slots))}
+	return []string{fmt.Sprintf("OMP_NUM_THREADS=%d", max(1, runtime.NumCPU()/(slots*each)))}
 }
 
 // countGPUs counts the device files of NVIDIA's driver on Linux; elsewhere it finds
@@ -373,7 +489,7 @@ func (v *sweepView) ends(slot int, variant string) {
 func (v *sweepView) say(d *progress.Display, text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	d.Say("✗ %s", text)
+	d.Say("%s", text)
 }
 
 func (v *sweepView) draw() {

@@ -93,6 +93,14 @@ func (s Stage) SampledText() string {
 	return "compile@1 of samples: " + strings.Join(list, ", ")
 }
 
+// FromText says which training the stage was taken from, or "".
+func (s Stage) FromText() string {
+	if s.From == "" {
+		return ""
+	}
+	return "taken from the training " + s.From + ", which has the same settings and data for it"
+}
+
 // KeptText says which adapter the stage left where it is not the last one, or "".
 func (s Stage) KeptText() string {
 	if s.Kept == nil || s.Kept.Step >= s.Steps {

@@ -175,7 +175,7 @@ func (r *Report) markdownTraining(b *strings.Builder) {
 		fmt.Fprintf(b, "| %s | %d | %d | %d | %.3f | %.3f | %.0f s |\n", s.Name, s.Steps, s.Tokens, s.TrainedTokens, s.ValidFirst, s.ValidLast, s.Seconds)
 	}
 	for _, s := range t.Stages {
-		for _, more := range []string{s.KeptText(), s.SampledText()} {
+		for _, more := range []string{s.FromText(), s.KeptText(), s.SampledText()} {
 			if more != "" {
 				fmt.Fprintf(b, "\n%s: %s.\n", s.Name, more)
 			}

@@ -75,6 +75,9 @@ type Stage struct {
 	Seconds       float64 `json:"seconds"`
 	ValidFirst    float64 `json:"valid_loss_first"`
 	ValidLast     float64 `json:"valid_loss_last"`
+	// From is the training that the stage was taken from, "" for one that was trained
+	// for this: it took its time there.
+	From string `json:"from,omitempty"`
 	// Kept is the evaluation whose adapter is the stage's: the best one. It is nil
 	// in records from before it was kept.
 	Kept  *Point  `json:"kept,omitempty"`

@@ -117,13 +117,23 @@ func Open(root, kind, name, tool string, inputs any) (*Dir, *Manifest, error) {
 // Find returns the folder of complete work, or nil where it is missing or under
 // way. Nothing is made and nothing is locked.
 func Find(root, kind string, inputs any) (*Dir, *Manifest, error) {
-	d, err := folder(root, kind, "", "", inputs)
+	d, m, err := Look(root, kind, "", inputs)
+	if m == nil && err == nil {
+		return nil, nil, nil
+	}
+	return d, m, err
+}
+
+// Look is Find for work that may be under way: it names the folder, whether that is
+// there or not, and returns no manifest unless the work is complete.
+func Look(root, kind, name string, inputs any) (*Dir, *Manifest, error) {
+	d, err := folder(root, kind, name, "", inputs)
 	if err != nil {
 		return nil, nil, err
 	}
 	m, err := d.complete()
-	if m == nil && (err == nil || errors.Is(err, errDamaged)) {
-		return nil, nil, nil
+	if errors.Is(err, errDamaged) {
+		m, err = nil, nil
 	}
 	return d, m, err
 }

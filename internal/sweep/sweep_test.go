@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -80,10 +81,12 @@ func TestVariantRecipe(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	loss := 0.51234
-	list := grid(t, "lora.r=16,32")
+	list := grid(t, "lora.r=16,32,64,8")
 	table := &sweep.Table{Version: sweep.TableVersion, Recipe: "demo", Rows: []sweep.Row{
 		{Changed: list[0], Run: "runs/train/demo-1", Loss: &loss, Scores: []sweep.Score{{Metric: "compile@1", Proportion: stats.NewProportion(8, 10)}}},
 		{Changed: list[1], Failed: "the loss | is\nnot a number"},
+		{Changed: list[2], Run: "runs/train/demo-3", Stopped: &sweep.Stop{Evaluation: 3, Step: 60, Loss: &loss, Place: 4, Of: 6, Keep: 2}},
+		{Changed: list[3], Run: "runs/train/demo-4", Stopped: &sweep.Stop{Evaluation: 3, Step: 60, Place: 5, Of: 6, Keep: 2}},
 	}}
 	var text, markdown bytes.Buffer
 	if err := table.Text(&text); err != nil {
@@ -92,21 +95,31 @@ func TestTable(t *testing.T) {
 	if err := table.Markdown(&markdown); err != nil {
 		t.Fatal(err)
 	}
-	if want := "changed  valid loss  compile@1                    run\n" +
-		"r=16     0.5123      80.0 % (49.0 to 94.3, n 10)  runs/train/demo-1\n" +
-		"r=32     -           -                            failed: the loss | is not a number\n"; text.String() != want {
+	const early = " stopped early at evaluation 3: place %d of the 6 that had come so far, of which 2 could go on"
+	if want := "changed  valid loss         compile@1                    run\n" +
+		"r=16     0.5123             80.0 % (49.0 to 94.3, n 10)  runs/train/demo-1\n" +
+		"r=32     -                  -                            failed: the loss | is not a number\n" +
+		"r=64     0.5123 at step 60  -                            runs/train/demo-3" + fmt.Sprintf(early, 4) + "\n" +
+		"r=8      -                  -                            runs/train/demo-4" + fmt.Sprintf(early, 5) + "\n"; text.String() != want {
 		t.Errorf("text\n%swant\n%s", text.String(), want)
 	}
 	if want := "| changed | valid loss | compile@1 | run |\n| --- | --- | --- | --- |\n" +
 		"| r=16 | 0.5123 | 80.0 % (49.0 to 94.3, n 10) | runs/train/demo-1 |\n" +
-		"| r=32 | - | - | failed: the loss \\| is not a number |\n"; markdown.String() != want {
+		"| r=32 | - | - | failed: the loss \\| is not a number |\n" +
+		"| r=64 | 0.5123 at step 60 | - | runs/train/demo-3" + fmt.Sprintf(early, 4) + " |\n" +
+		"| r=8 | - | - | runs/train/demo-4" + fmt.Sprintf(early, 5) + " |\n"; markdown.String() != want {
 		t.Errorf("markdown\n%swant\n%s", markdown.String(), want)
 	}
 	got, err := json.Marshal(table.Rows[0])
 	if want := `{"changed":[{"key":"lora.r","value":"16"}],"run":"runs/train/demo-1","valid_loss":0.51234,"scores":[{"metric":"compile@1","k":8,"n":10,"rate":0.8,`; err != nil || !strings.HasPrefix(string(got), want) {
 		t.Errorf("JSON %s (%v), want %s…", got, err, want)
 	}
-	if table.Failed() != 1 {
-		t.Errorf("%d failed", table.Failed())
+	if table.Failed() != 1 || table.Stopped() != 2 {
+		t.Errorf("%d failed, %d stopped", table.Failed(), table.Stopped())
+	}
+	// A reader of the JSON must not take it for a training's last loss.
+	got, err = json.Marshal(table.Rows[3])
+	if want := `{"changed":[{"key":"lora.r","value":"8"}],"run":"runs/train/demo-4","stopped":{"evaluation":3,"step":60,"valid_loss":null,"place":5,"of":6,"keep":2}}`; err != nil || string(got) != want {
+		t.Errorf("JSON %s (%v), want %s", got, err, want)
 	}
 }

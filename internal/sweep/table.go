@@ -31,6 +31,9 @@ type Row struct {
 	Loss *float64 `json:"valid_loss,omitempty"`
 	// Scores are rates of the evaluation, none where it was left out.
 	Scores []Score `json:"scores,omitempty"`
+	// Stopped says what a variant had that was not trained to its end. It has neither
+	// loss nor scores.
+	Stopped *Stop `json:"stopped,omitempty"`
 	// Failed says why there is nothing else.
 	Failed string `json:"failed,omitempty"`
 }
@@ -46,6 +49,17 @@ func (t *Table) Failed() int {
 	n := 0
 	for _, r := range t.Rows {
 		if r.Failed != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// Stopped counts the variants that were not trained to their end.
+func (t *Table) Stopped() int {
+	n := 0
+	for _, r := range t.Rows {
+		if r.Stopped != nil {
 			n++
 		}
 	}
@@ -69,11 +83,14 @@ func (t *Table) metrics() []string {
 
 // cells are the columns of a row behind the name.
 func (r Row) cells(metrics []string) []string {
-	loss := "-"
-	if r.Loss != nil {
-		loss = fmt.Sprintf("%.4f", *r.Loss)
+	loss, at := r.Loss, ""
+	if r.Stopped != nil {
+		loss, at = r.Stopped.Loss, fmt.Sprintf(" at step %d", r.Stopped.Step)
 	}
-	cells := []string{loss}
+	cells := []string{"-"}
+	if loss != nil {
+		cells[0] = fmt.Sprintf("%.4f%s", *loss, at)
+	}
 	for _, m := range metrics {
 		cell := "-"
 		for _, s := range r.Scores {
@@ -85,6 +102,9 @@ func (r Row) cells(metrics []string) []string {
 	}
 	if r.Failed != "" {
 		return append(cells, "failed: "+strings.Join(strings.Fields(r.Failed), " "))
+	}
+	if r.Stopped != nil {
+		return append(cells, r.Run+" "+r.Stopped.String())
 	}
 	return append(cells, r.Run)
 }

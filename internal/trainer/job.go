@@ -169,6 +169,8 @@ type (
 		SamplePrompts         int      `json:"sample_prompts"`
 		SampleEvery           int      `json:"sample_every"`
 		SampleTokens          int      `json:"sample_tokens"`
+		// Rungs are evaluations at which a checkpoint is saved and an event sent.
+		Rungs []int `json:"rungs"`
 		// Processes is how many of them the worker starts for the job on its
 		// machine; 0 trains in the worker itself.
 		Processes int    `json:"processes"`
@@ -246,6 +248,7 @@ func NewTrain(r *recipe.Recipe, stage int, p Paths) Train {
 		Precision: r.Precision, Device: "auto", GradientCheckpointing: r.GradientCheckpointing,
 		EarlyStoppingPatience: s.EarlyStopping, ReportTo: services(r.Tracking), Resume: true,
 		SamplePrompts: s.SamplePrompts, SampleEvery: s.SampleEvery, SampleTokens: s.SampleTokens,
+		Rungs:    []int{},
 		Sharding: r.Compute.Sharding, Threads: r.Compute.Resources.CPU,
 	}
 	if r.Compute.Engine == recipe.Torchrun {

@@ -60,6 +60,11 @@ type Event struct {
 	Tokens       int      `json:"tokens"`
 	TokensPerS   float64  `json:"tokens_per_s"`
 
+	// rung: the Evaluation of that number, at Step; Finished says that nothing is
+	// left to train
+	Evaluation int  `json:"evaluation"`
+	Finished   bool `json:"finished"`
+
 	// samples: answers to validation prompts, at Step
 	Answers []Sample `json:"answers"`
 
@@ -293,14 +298,15 @@ func (w *Worker) Run(ctx context.Context, job any, jobFile string, on func(Event
 		case "done":
 			return e.Result, nil
 		case "failed":
-			return nil, failure(e)
+			return nil, Failure(e)
 		default:
 			on(e)
 		}
 	}
 }
 
-func failure(e Event) error {
+// Failure is the error that a failed event tells of.
+func Failure(e Event) error {
 	if e.Kind == "internal" {
 		return fault.Newf("its log says more; please report it", "the training worker failed: %s", e.Message)
 	}
