@@ -140,3 +140,44 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Shared by several workers: what is sharded, what is whole, and what is sent. The
+// figures are those of TestTermsOf14B: 48 layers, linear weights of 7,431,782,400 bytes
+// in NF4, embeddings of 3,114,270,720, an adapter of 137,625,600 parameters.
+func TestSharedBySeveral(t *testing.T) {
+	const layers, embeddings, adapter = int64(7431782400), int64(3114270720), int64(137625600)
+	alone := fourteen(func(*recipe.Recipe) {})
+	shared := func(workers int, sharding string) (gpumem.Estimate, gpumem.Traffic) {
+		var traffic gpumem.Traffic
+		e := fourteen(func(r *recipe.Recipe) {
+			r.Compute.Workers, r.Compute.Sharding = workers, sharding
+			s, _ := gpumem.Known("Qwen/Qwen2.5-Coder-14B")
+			traffic = gpumem.Exchange(s, r)
+		})
+		return e, traffic
+	}
+	for what, c := range map[string]struct {
+		workers  int
+		sharding string
+		want     gpumem.Estimate
+		traffic  gpumem.Traffic
+	}{
+		"one worker":      {1, "fsdp", alone, gpumem.Traffic{}},
+		"whole in each":   {4, "none", gpumem.Estimate{Weights: alone.Weights, Adapter: alone.Adapter, Exchange: 4 * adapter}, gpumem.Traffic{Step: 2 * 4 * adapter * 3 / 4}},
+		"laid out over 4": {4, "fsdp", gpumem.Estimate{Weights: (layers + embeddings) / 4, Adapter: 10 * adapter / 4, Exchange: 2*layers/48 + embeddings}, gpumem.Traffic{Batch: (2*layers+embeddings)*3/4 + 4*adapter*3/4}},
+		"laid out over 3": {3, "fsdp", gpumem.Estimate{Weights: (layers + embeddings + 2) / 3, Adapter: (10*adapter + 2) / 3, Exchange: 2*layers/48 + embeddings}, gpumem.Traffic{Batch: (2*layers+embeddings)*2/3 + 4*adapter*2/3}},
+	} {
+		e, traffic := shared(c.workers, c.sharding)
+		if e.Weights != c.want.Weights || e.Adapter != c.want.Adapter || e.Exchange != c.want.Exchange || traffic != c.traffic {
+			t.Errorf("%s: %+v, %+v, want %+v, %+v", what, e, traffic, c.want, c.traffic)
+		}
+		if e.Activations != alone.Activations || e.Total != e.Weights+e.Adapter+e.Exchange+e.Activations+e.StopTokens+e.Runtime {
+			t.Errorf("%s: %+v", what, e)
+		}
+	}
+	two, _ := shared(2, "fsdp")
+	eight, _ := shared(8, "fsdp")
+	if two.Total <= eight.Total || eight.Total < eight.Activations+eight.Exchange {
+		t.Errorf("2 workers %d, 8 workers %d", two.Total, eight.Total)
+	}
+}
