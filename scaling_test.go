@@ -98,7 +98,7 @@ func (m scaled) least(kind string, size int64) string {
 	if e := gpumem.Training(m.shape, m.on(kind, 1, "none")); e.High() <= size {
 		return "1"
 	}
-	for n := 2; n <= 64; n *= 2 {
+	for n := 2; n <= 16; n *= 2 {
 		if e := gpumem.Training(m.shape, m.on(kind, n, "fsdp")); e.High() <= size {
 			return fmt.Sprintf("%d, `fsdp`", n)
 		}

@@ -172,10 +172,9 @@ func targeted(targets recipe.Targets, name string) bool {
 type Estimate struct {
 	// Stage is the stage that takes the most.
 	Stage int `json:"stage"`
-	// Weights are the frozen weights, or one worker's share of them.
+	// Weights are the frozen weights, or what one worker has of them.
 	Weights int64 `json:"weights"`
-	// Adapter is the adapter with its gradient and the optimizer's state, or one
-	// worker's share.
+	// Adapter is the adapter with its gradient and the optimizer's state.
 	Adapter int64 `json:"adapter"`
 	// Exchange is what several workers need to work as one, 0 for a single one.
 	Exchange int64 `json:"exchange,omitempty"`
@@ -225,24 +224,14 @@ func Training(s Shape, r *recipe.Recipe) Estimate {
 }
 
 // weights: NF4 quantizes the linear layers of the decoder; embeddings stay in 16 bit.
-func (s Shape) weights(r *recipe.Recipe) int64 { return s.linearWeights(r) + s.embeddingWeights(r) }
-
-// linearWeights are the bytes of the decoder's linear layers.
-func (s Shape) linearWeights(r *recipe.Recipe) int64 {
+func (s Shape) weights(r *recipe.Recipe) int64 {
 	switch {
 	case r.Quantization == "nf4" && r.DoubleQuant:
-		return int64(float64(s.Linear()) * nf4DoubleBytes)
+		return int64(float64(s.Linear())*nf4DoubleBytes) + s.embeddings()*s.Embedding()*bytes16
 	case r.Quantization == "nf4":
-		return int64(float64(s.Linear()) * nf4Bytes)
+		return int64(float64(s.Linear())*nf4Bytes) + s.embeddings()*s.Embedding()*bytes16
 	}
-	return s.Linear() * width(r)
-}
-
-func (s Shape) embeddingWeights(r *recipe.Recipe) int64 {
-	if r.Quantization == "nf4" {
-		return s.embeddings() * s.Embedding() * bytes16
-	}
-	return s.embeddings() * s.Embedding() * width(r)
+	return s.Parameters() * width(r)
 }
 
 // width is the size of a number in the computation; auto takes 16 bit on a GPU.

@@ -4,28 +4,33 @@ import "bbjtune/internal/recipe"
 
 // share turns the memory of a training alone into that of one of its workers.
 //
-// Without sharding each worker has all of it, and a second copy of the adapter's
-// gradient in 32 bit, the buckets in which gradients are added up (PyTorch's DDP
-// keeps them beside the gradients unless told otherwise).
+// Each worker has the adapter with all that belongs to it, and a second copy of the
+// gradient in 32 bit: the buckets in which gradients are added up (PyTorch's DDP
+// keeps them beside the gradients unless told otherwise). Activations are its own.
 //
-// With FSDP a worker has its share of the weights, of the adapter, its gradient and
-// the optimizer's state. Of the decoder's layers it gathers the one that it computes
-// and the next; what is outside of the layers, the embeddings, stays gathered from
-// the forward to the backward pass (PyTorch's fully_shard keeps its root so).
-// Activations are each worker's own.
+// With FSDP a worker has its share of the layers' frozen weights, and gathers of them
+// the layer that it computes and the next. Embeddings stay whole, and so do NF4's
+// constants, which are no parameters (worker/distributed.py).
 func (s Shape) share(r *recipe.Recipe, e *Estimate) {
 	n := int64(max(1, r.Compute.Workers))
-	switch {
-	case n == 1:
-	case r.Compute.Sharding == "fsdp":
-		e.Exchange = 2*s.linearWeights(r)/int64(s.Layers) + s.embeddingWeights(r)
-		e.Weights, e.Adapter = ceil(e.Weights, n), ceil(e.Adapter, n)
-	default:
-		e.Exchange = s.adapter(r.Lora) * bytes32
+	if n == 1 {
+		return
+	}
+	e.Exchange = s.adapter(r.Lora) * bytes32
+	if r.Compute.Sharding == "fsdp" {
+		layers := s.sharded(r)
+		e.Weights -= layers - (layers+n-1)/n
+		e.Exchange += 2 * layers / int64(s.Layers)
 	}
 }
 
-func ceil(bytes, n int64) int64 { return (bytes + n - 1) / n }
+// sharded are the bytes of the weights that FSDP lays out.
+func (s Shape) sharded(r *recipe.Recipe) int64 {
+	if r.Quantization == "nf4" {
+		return s.Linear() / 2 // 4 bits each
+	}
+	return s.Linear() * width(r)
+}
 
 // Traffic is what one worker receives, in bytes; it sends as much.
 type Traffic struct {
@@ -35,20 +40,15 @@ type Traffic struct {
 
 // Exchange says what the workers of a recipe receive from each other.
 //
-// Without sharding the adapter's gradients are added up once a step, in 32 bit: a
-// ring passes 2(n-1)/n of them (Patarasuk and Yuan, 2009). With FSDP each batch
-// gathers the weights twice, for the forward and the backward pass, and the
-// embeddings once; of what is gathered (n-1)/n comes from others, and so does what
-// is left of the gradients after each batch.
+// The adapter's gradients are added up once a step, in 32 bit: a ring passes
+// 2(n-1)/n of them (Patarasuk and Yuan, 2009). With FSDP each batch gathers the
+// layers' weights twice, for the forward and the backward pass, and (n-1)/n of them
+// come from others.
 func Exchange(s Shape, r *recipe.Recipe) Traffic {
 	n := int64(max(1, r.Compute.Workers))
-	others := func(bytes int64) int64 { return bytes * (n - 1) / n }
-	gradients := s.adapter(r.Lora) * bytes32
+	t := Traffic{Step: 2 * s.adapter(r.Lora) * bytes32 * (n - 1) / n}
 	if r.Compute.Sharding == "fsdp" {
-		return Traffic{Batch: others(2*s.linearWeights(r)+s.embeddingWeights(r)) + others(gradients)}
+		t.Batch = 2 * s.sharded(r) * (n - 1) / n
 	}
-	return Traffic{Step: others(2 * gradients)}
+	return t
 }
-
-// Trained is the number of parameters that a recipe trains, the end token's aside.
-func Trained(s Shape, r *recipe.Recipe) int64 { return s.adapter(r.Lora) }
