@@ -20,6 +20,8 @@ lock gpu "$@"
 lock cpu --constraint requirements-gpu.txt "$@"
 # Unsloth holds its libraries back: an environment of its own, with versions of its own.
 lock unsloth "$@"
+# Ray comes beside either list, with the versions that they have.
+lock ray --constraint requirements-gpu.txt "$@"
 lock uv "$@"
 lock demo-base --no-deps "$@"
 lock humaneval --no-deps "$@"
@@ -33,3 +35,11 @@ awk '
     !skip
 ' requirements-cpu.txt >requirements-cpu.txt.partial
 mv requirements-cpu.txt.partial requirements-cpu.txt
+
+# requirements-ray.txt is installed on top of one of the two lists: what they hold already is left out.
+awk '
+    FNR == NR { if (match($0, /^[a-zA-Z0-9._-]+==/)) have[substr($0, 1, RLENGTH)] = 1; next }
+    /^[a-zA-Z0-9]/ { match($0, /^[a-zA-Z0-9._-]+==/); skip = substr($0, 1, RLENGTH) in have }
+    !skip
+' requirements-gpu.txt requirements-ray.txt >requirements-ray.txt.partial
+mv requirements-ray.txt.partial requirements-ray.txt

@@ -53,18 +53,28 @@ func tool(name, absent string) string {
 }
 
 func (a *app) envCommand() *cobra.Command {
-	var tools bool
+	var tools, ray bool
 	c := &cobra.Command{
 		Use:   "env",
 		Short: "make the Python environment of training and serving, and print its interpreter",
-		Args:  args(0, 0, "no argument"),
+		Long: `Env makes the Python environment that the other commands make when they need
+it, and prints its interpreter. With --ray it is the environment of a node of a
+Ray cluster: the same packages with Ray beside them, complete for NVIDIA GPUs
+where the machine has one. Made on every machine of a cluster, it gives all of
+them the versions that a training asks for.`,
+		Example: `  bbjtune env
+  "$(dirname "$(bbjtune env --ray)")/ray" start --head`,
+		Args: args(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r := recipe.Defaults()
 			p := &pipeline{app: a, recipe: &r}
 			defer p.close()
 			lists := []string{"requirements-cpu.txt", "requirements-demo-base.txt"}
-			if tools {
+			switch {
+			case tools:
 				lists = []string{"requirements-dev.txt"}
+			case ray:
+				lists = rayLists(hasGPU())
 			}
 			env, err := p.makeEnv(cmd.Context(), lists)
 			if err != nil {
@@ -75,5 +85,15 @@ func (a *app) envCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&tools, "tools", false, "instead, the environment of the tools that check the worker's code")
+	c.Flags().BoolVar(&ray, "ray", false, "instead, the environment of a node of a Ray cluster")
+	c.MarkFlagsMutuallyExclusive("tools", "ray")
 	return c
+}
+
+// rayLists are the packages of a node of a Ray cluster.
+func rayLists(gpu bool) []string {
+	if gpu {
+		return []string{"requirements-gpu.txt", "requirements-ray.txt"}
+	}
+	return []string{"requirements-cpu.txt", "requirements-ray.txt"}
 }

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -21,6 +22,7 @@ import (
 	"bbjtune/internal/cli"
 	"bbjtune/internal/llm/llmtest"
 	"bbjtune/internal/ollama/ollamatest"
+	"bbjtune/internal/ray/raytest"
 )
 
 var update = flag.Bool("update", false, "write what the scripts compare with anew")
@@ -113,6 +115,21 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+const rayToken = "0123456789abcdef-secret"
+
+// oneJob is a Ray cluster on which one training runs.
+func oneJob(t *testing.T) http.Handler {
+	f := raytest.NewFake(rayToken)
+	f.Takes = time.Hour
+	r := httptest.NewRequest(http.MethodPost, "/api/jobs/", strings.NewReader(`{"submission_id": "bbjtune-there-0123456789ab-stage1-1", "entrypoint": "python ray_driver.py"}`))
+	r.Header.Set("Authorization", "Bearer "+rayToken)
+	w := httptest.NewRecorder()
+	if f.ServeHTTP(w, r); w.Code != http.StatusOK {
+		t.Fatal(w.Body)
+	}
+	return f
+}
+
 func TestScripts(t *testing.T) {
 	server := endpoint(t)
 	program := func(string, int) llmtest.Act { return llmtest.Act{Text: "```bbj\nprint \"hello\"\n```"} }
@@ -132,6 +149,8 @@ func TestScripts(t *testing.T) {
 	another := httptest.NewServer(ollamatest.New())
 	t.Cleanup(another.Close)
 	fleet := fleet(t, program)
+	cluster := httptest.NewServer(oneJob(t))
+	t.Cleanup(cluster.Close)
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +169,8 @@ func TestScripts(t *testing.T) {
 			for name, endpoint := range fleet {
 				e.Setenv(name, endpoint.URL)
 			}
+			e.Setenv("RAY", cluster.URL)
+			e.Setenv("RAY_TOKEN", rayToken)
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command
