@@ -78,7 +78,18 @@ class Split:
 
 # Where a job finds files may change between two starts, and so may the number of threads and of processes, and who
 # hears of the losses; the rest may not.
-PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "processes", "sharding", "report_to")
+PLACES = (
+    "output",
+    "train",
+    "valid",
+    "base_model",
+    "adapter_in",
+    "resume",
+    "threads",
+    "processes",
+    "sharding",
+    "report_to",
+)
 WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
 
 

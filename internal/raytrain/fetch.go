@@ -55,7 +55,7 @@ func (r *run) fetch(ctx context.Context, d *done, node string) error {
 		if size > maxFetched {
 			return fault.Newf("run the command where "+r.Storage+" is seen", "what job %s leaves is %d GB, too much to fetch over the cluster's address", r.id(), size>>30)
 		}
-		if err := r.fromNode(ctx, node, f); err != nil {
+		if err := r.patiently(ctx, func() error { return r.fromNode(ctx, node, f) }); err != nil {
 			return fmt.Errorf("fetch %s of job %s: %w", f.Path, r.id(), err)
 		}
 	}

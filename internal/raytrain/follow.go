@@ -111,7 +111,8 @@ func (r *run) listen(ctx context.Context, node string, whole bool) (bool, error)
 			return false, err
 		}
 		r.last = e.N
-		r.take(e, false)
+		r.end(e)
+		r.pass(e, false)
 	}
 	return false, nil
 }
@@ -142,18 +143,19 @@ func (r *run) events(ctx context.Context, node string, lines int) ([]event, erro
 	}
 }
 
-// take passes an event on. The last one is kept: it says how the job ended.
-func (r *run) take(e event, again bool) {
+// end keeps how the job ended, where an event says so.
+func (r *run) end(e event) {
 	switch e.Event.Event {
 	case "done":
-		if !again { // else it is heard once more, and its files are fetched
-			r.done = &done{e.Result, e.Files}
-		}
+		r.done = &done{e.Result, e.Files}
 	case "failed":
-		if !again {
-			r.failed = trainer.Failure(e.Event)
-		}
-	default:
+		r.failed = trainer.Failure(e.Event)
+	}
+}
+
+// pass passes all others on.
+func (r *run) pass(e event, again bool) {
+	if e.Event.Event != "done" && e.Event.Event != "failed" {
 		r.on(e.Event, again)
 	}
 }

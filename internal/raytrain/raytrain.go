@@ -123,14 +123,22 @@ func (r *run) once(ctx context.Context) (*done, error) {
 	return d, r.fetch(ctx, d, node)
 }
 
-// start finds or submits the job. A cluster that has answered before is given time.
+// start finds or submits the job.
 func (r *run) start(ctx context.Context) error {
-	away := r.waiting()
-	for {
+	return r.patiently(ctx, func() error {
 		found, err := r.find(ctx)
 		if err == nil && !found {
 			err = r.submit(ctx)
 		}
+		return err
+	})
+}
+
+// patiently does something again as long as a cluster that has answered before may
+// answer again.
+func (r *run) patiently(ctx context.Context, do func() error) error {
+	for away := r.waiting(); ; {
+		err := do()
 		if !ray.Passing(err) {
 			if err == nil {
 				away.back()

@@ -365,6 +365,23 @@ func TestRunTakesResultsFromTheStorage(t *testing.T) {
 	tr.wants(1)
 }
 
+// Killed after the job's last event and before its results were fetched.
+func TestRunFetchesWhatAnotherLeft(t *testing.T) {
+	tr := newTraining(t, func(string) *fakeJob { return script(3) })
+	tr.jobs[ID(tr.Name, 1)] = script(3)
+	files := tr.jobs[ID(tr.Name, 1)].files
+	tr.jobs[ID(tr.Name, 1)].files = nil
+	if _, err := tr.run(t.Context()); !ray.Is(err, ray.NotFound) {
+		t.Fatal(err)
+	}
+	tr.jobs[ID(tr.Name, 1)].files = files
+	tr.wants(3)
+	text, err := os.ReadFile(filepath.Join(tr.Dir, journalFile))
+	if n := strings.Count(string(text), "\n"); n != 4 || err != nil || len(tr.submitted) > 0 {
+		t.Errorf("%d events are stored of 4, %v", n, err)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	tr := newTraining(t, func(string) *fakeJob { return script(5) })
 	rec := Record{Name: tr.Name, Attempt: 1}

@@ -93,8 +93,9 @@ func open(o Options, job trainer.Train, on func(trainer.Event, bool)) (*run, err
 		}
 		if h.Attempt == r.Attempt {
 			r.last = e.N
+			r.end(e)
 		}
-		r.take(e, true)
+		r.pass(e, true)
 		return nil
 	})
 	return r, err
