@@ -13,11 +13,34 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "doctor",
-		Short: "say what this machine has and lacks for training and serving",
-		Args:  args(0, 0, "no argument"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	var cluster bool
+	o := computeDoctor{}
+	c := &cobra.Command{
+		Use:   "doctor [RECIPE]",
+		Short: "say what this machine, or a Ray cluster, has and lacks for training and serving",
+		Long: `Doctor says what this machine has and lacks. With --compute it says that of a Ray
+cluster: nodes, CPUs, GPUs, memory, what of it is free, and by a task on every
+node the packages, the GPUs and the room on its disks, and whether the shared
+folder is the same one everywhere. RECIPE says what a training asks for; without
+one it is a single worker on the CPU.
+
+The cluster is the one of --compute-address, else compute.address of the recipe,
+else RAY_API_SERVER_ADDRESS, else RAY_ADDRESS. Its token is read where Ray reads
+it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token.
+
+Status 1 says that something is missing, with a hint for each; status 2 that the
+cluster could not be asked. The job of the probe is removed again.`,
+		Example: `  bbjtune doctor
+  bbjtune doctor --compute --compute-address http://head:8265
+  bbjtune doctor --compute recipes/bbj-coder-32b-graft.yaml --workers 8`,
+		Args: args(0, 1, "no argument, or with --compute one recipe"),
+		RunE: func(cmd *cobra.Command, list []string) error {
+			if cluster {
+				return a.examine(cmd.Context(), list, o)
+			}
+			if err := o.unasked(cmd, list); err != nil {
+				return err
+			}
 			say := func(what, found string) { fmt.Fprintf(a.Out, "%-18s %s\n", what, found) }
 			say("bbjtune", Version()+", "+runtime.GOOS+"/"+runtime.GOARCH)
 			path, version, err := pyenv.Find(cmd.Context(), a.python)
@@ -36,6 +59,27 @@ func (a *app) doctorCommand() *cobra.Command {
 			return nil
 		},
 	}
+	f := c.Flags()
+	f.BoolVar(&cluster, "compute", false, "look at a Ray cluster instead of this machine")
+	f.StringVar(&o.address, "compute-address", "", "with --compute: the cluster's dashboard, instead of the recipe's compute.address")
+	f.StringVar(&o.storage, "compute-storage", "", "with --compute: a folder that all nodes see, instead of the recipe's compute.storage")
+	f.IntVar(&o.workers, "workers", 0, "with --compute: how many processes share the training, instead of the recipe's compute.workers")
+	f.BoolVar(&o.quick, "quick", false, "with --compute: ask the dashboard alone, and start nothing on the nodes")
+	outputFormat(c, &o.format, "text", "json")
+	return c
+}
+
+// unasked refuses what only a cluster can be asked.
+func (o computeDoctor) unasked(cmd *cobra.Command, list []string) error {
+	for _, name := range []string{"compute-address", "compute-storage", "workers", "quick", "output-format"} {
+		if cmd.Flags().Changed(name) {
+			return fault.Newf("add --compute", "--%s is asked of a cluster alone", name)
+		}
+	}
+	if len(list) > 0 {
+		return fault.New("a recipe is asked of a cluster alone", "add --compute")
+	}
+	return nil
 }
 
 // hasGPU reports whether this machine seems to have an NVIDIA GPU: its tool is on

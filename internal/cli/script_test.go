@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -130,6 +131,38 @@ func oneJob(t *testing.T) http.Handler {
 	return f
 }
 
+// rayCluster is the address of a stand-in for a Ray cluster of two nodes, which
+// asks for the token "opensesame". The second has an old peft and a name that a
+// terminal might obey.
+func rayCluster(t *testing.T, version string) string {
+	f := raytest.NewFake("opensesame")
+	f.Version = version
+	f.Nodes[1].Host, f.Nodes[1].FreeCPUs = "sec\x1b[31mond", 1
+	f.Run = func(j raytest.FakeJob) (string, int) {
+		var said strings.Builder
+		for i, peft := range []string{"0.21.2", "0.18.0"} {
+			text, err := json.Marshal(map[string]any{
+				"node": fmt.Sprintf("%056x", i+1), "here": 5, "clock": 5, "python": "3.11.7", "temporary_free": 5e9,
+				"packages": map[string]string{"ray": "2.60.0", "torch": "2.15.0+cpu", "transformers": "5.23.0", "trl": "1.16.0", "peft": peft, "accelerate": "1.15.0", "datasets": "5.2.0"},
+				"storage":  map[string]any{"there": true, "free": 5e9, "of_node": true, "of_client": true},
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			fmt.Fprintf(&said, "bbjtune-probe %s\n", text)
+		}
+		return said.String(), 0
+	}
+	s := httptest.NewServer(f)
+	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		if left := f.Left(); len(left) > 0 {
+			t.Errorf("jobs left on the cluster: %v", left)
+		}
+	})
+	return s.URL
+}
+
 func TestScripts(t *testing.T) {
 	server := endpoint(t)
 	program := func(string, int) llmtest.Act { return llmtest.Act{Text: "```bbj\nprint \"hello\"\n```"} }
@@ -151,6 +184,7 @@ func TestScripts(t *testing.T) {
 	fleet := fleet(t, program)
 	cluster := httptest.NewServer(oneJob(t))
 	t.Cleanup(cluster.Close)
+	twoNodes, oldCluster := rayCluster(t, "2.60.0"), rayCluster(t, "2.9.3")
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +205,8 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("RAY", cluster.URL)
 			e.Setenv("RAY_TOKEN", rayToken)
+			e.Setenv("RAY_CLUSTER", twoNodes)
+			e.Setenv("OLD_RAY_CLUSTER", oldCluster)
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command

@@ -65,6 +65,9 @@ func (r *Report) Findings(need Need) (list []Finding) {
 	return list
 }
 
+// Usable reports whether jobs of this version can run on the cluster at all.
+func (r *Report) Usable() bool { return len(r.versions()) == 0 }
+
 // versions compares Ray and Python. Ray itself keeps both the same on all nodes.
 func (r *Report) versions() (list []Finding) {
 	if release(r.Version) != release(ray.Tested) {
