@@ -37,6 +37,8 @@ type pipeline struct {
 
 	only string // the one training that may be carried out, "" for any
 
+	probed bool // the cluster was found fit
+
 	looking bool // nothing is trained or answered, only rows are looked at
 
 	admitted bool     // the recipe was judged, and may be carried out

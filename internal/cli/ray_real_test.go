@@ -64,7 +64,12 @@ func newClustered(t *testing.T, first, second string) *clustered {
 		t.Fatal(err)
 	}
 	c.write("recipe.yaml", strings.NewReplacer("BASE", filepath.Join(c.dir, "base"), "REPO", repo, "FIRST", first, "SECOND", second).Replace(clusterRecipe))
-	c.cluster = raytest.Start(t, raytest.Options{CPUs: 1})
+	// The head starts a job with the python that it finds first.
+	path := filepath.Dir(raytest.Python(t)) + ":" + os.Getenv("PATH")
+	c.cluster = raytest.Start(t, raytest.Options{CPUs: 1, Env: []string{
+		// What Python compiles of the packages is kept, since that takes longer than a training.
+		"PATH=" + path, "PYTHONDONTWRITEBYTECODE=", "PYTHONPYCACHEPREFIX=" + filepath.Join(os.TempDir(), "bbjtune-test-bytecode"),
+	}})
 	for _, e := range c.cluster.Env() {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
@@ -152,24 +157,30 @@ func (k *client) end(signal syscall.Signal) error {
 	return <-k.ended
 }
 
-// checkpoint waits for a complete checkpoint of the training on the shared storage
-// that is not among those known, and returns all that there are then.
-func (c *clustered) checkpoint(known []string, k *client) []string {
+// checkpoints are the complete ones on the shared storage.
+func (c *clustered) checkpoints() []string {
+	found, _ := filepath.Glob(filepath.Join(c.cluster.Shared, "runs/*/checkpoint-*/complete.json"))
+	return found
+}
+
+// checkpoint waits for one more than there are now. It reports false when the training
+// ended before.
+func (c *clustered) checkpoint(k *client) bool {
 	c.t.Helper()
+	known := c.checkpoints()
 	for deadline := time.Now().Add(8 * time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		found, _ := filepath.Glob(filepath.Join(c.cluster.Shared, "runs/*/checkpoint-*/complete.json"))
-		if slices.ContainsFunc(found, func(path string) bool { return !slices.Contains(known, path) }) {
-			return found
+		if slices.ContainsFunc(c.checkpoints(), func(path string) bool { return !slices.Contains(known, path) }) {
+			return true
 		}
 		select {
 		case err := <-k.ended:
 			k.ended <- err
-			return found
+			return false
 		default:
 		}
 	}
 	c.t.Fatalf("no new checkpoint came\n%s", k.said.String())
-	return nil
+	return false
 }
 
 // workers are the processes that train.
@@ -241,24 +252,27 @@ func TestRealRay(t *testing.T) {
 	c.leftRunning()
 }
 
-// times tells from the journal where the time of a training on a cluster went.
+// times tells where the time of a training on a cluster went: from the submission of
+// a job to its first event, and from that to the last.
 func (c *clustered) times() {
+	c.t.Helper()
 	logs, _ := filepath.Glob(filepath.Join(c.dir, "runs/train/*/stage?/ray-events.jsonl"))
 	for _, path := range logs {
-		var at []float64
-		for _, m := range regexp.MustCompile(`"at": ?([0-9.]+)`).FindAllStringSubmatch(read(c.t, path), -1) {
-			seconds, _ := strconv.ParseFloat(m[1], 64)
-			at = append(at, seconds)
+		record, err := os.Stat(filepath.Join(filepath.Dir(path), "ray.json"))
+		if err != nil {
+			c.t.Fatal(err)
 		}
-		if len(at) > 1 {
-			c.t.Logf("%s: first event to last %.1f s", filepath.Base(filepath.Dir(path)), at[len(at)-1]-at[0])
-		}
+		at := regexp.MustCompile(`"at": ?([0-9.]+)`).FindAllStringSubmatch(read(c.t, path), -1)
+		first, _ := strconv.ParseFloat(at[0][1], 64)
+		last, _ := strconv.ParseFloat(at[len(at)-1][1], 64)
+		c.t.Logf("%s: %.1f s from its submission to the first event, %.1f s to the last", filepath.Base(filepath.Dir(path)),
+			first-float64(record.ModTime().UnixMilli())/1000, last-first)
 	}
 }
 
 func (c *clustered) leftRunning() {
 	k := c.client(c.train()...)
-	c.checkpoint(nil, k)
+	c.checkpoint(k)
 	err := k.end(os.Interrupt.(syscall.Signal))
 	if err == nil || !strings.Contains(k.said.String(), "runs attach tiny-") || !strings.Contains(k.said.String(), "runs cancel tiny-") {
 		c.t.Fatalf("%v\n%s", err, k.said.String())
@@ -323,26 +337,22 @@ const killsEach = 5
 func (c *clustered) disturbed(random *rand.Rand, done, upTo int) int {
 	c.t.Helper()
 	k := c.client(c.train()...)
-	var known []string
-	for done < upTo {
-		known = c.checkpoint(known, k)
-		select {
-		case err := <-k.ended:
-			k.ended <- err
-			upTo = done // it ended before the next kill
-			continue
-		default:
-		}
-		delay := time.Duration(random.Float64() * float64(2*time.Second))
+	for done < upTo && c.checkpoint(k) {
+		delay := time.Duration(random.Float64() * float64(time.Second))
 		time.Sleep(delay)
-		start := time.Now()
 		victim := []string{"worker", "node", "client"}[done%3]
-		if k = c.kill(victim, random, k); k == nil {
-			break
+		start := time.Now()
+		next := c.kill(victim, random, k)
+		if next == nil {
+			break // the training was over
 		}
-		known = c.checkpoint(known, k)
+		k = next
 		done++
-		c.t.Logf("kill %d: %s, %.0f ms after a checkpoint; the next checkpoint came after %.0f s", done, victim, 1000*delay.Seconds(), time.Since(start).Seconds())
+		again := "ended"
+		if c.checkpoint(k) {
+			again = fmt.Sprintf("had the next checkpoint after %.0f s", time.Since(start).Seconds())
+		}
+		c.t.Logf("kill %d: %s, %.0f ms after a checkpoint; the training %s", done, victim, 1000*delay.Seconds(), again)
 	}
 	if err := <-k.ended; err != nil {
 		c.t.Fatalf("%v\n%s", err, k.said.String())
@@ -350,19 +360,24 @@ func (c *clustered) disturbed(random *rand.Rand, done, upTo int) int {
 	return done
 }
 
-// kill ends the victim as a power cut would, and returns the client that then follows.
+// kill ends the victim as a power cut would, and returns the client that then follows,
+// or nil where there was nothing to kill.
 func (c *clustered) kill(victim string, random *rand.Rand, k *client) *client {
 	c.t.Helper()
 	switch victim {
 	case "worker":
-		if list := c.workers(); len(list) > 0 {
-			syscall.Kill(list[random.IntN(len(list))].PID, syscall.SIGKILL)
+		list := c.workers()
+		if len(list) == 0 || syscall.Kill(list[random.IntN(len(list))].PID, syscall.SIGKILL) != nil {
+			return nil
 		}
 	case "node":
 		c.cluster.KillNode(1)
 		c.cluster.StartNode(1)
 	case "client":
-		k.end(syscall.SIGKILL)
+		if k.end(syscall.SIGKILL) == nil {
+			k.ended <- nil
+			return nil
+		}
 		return c.client("runs", "attach", filepath.Base(c.folder()))
 	}
 	return k

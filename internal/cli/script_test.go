@@ -116,14 +116,12 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-const rayToken = "0123456789abcdef-secret"
-
 // oneJob is a Ray cluster on which one training runs.
 func oneJob(t *testing.T) http.Handler {
-	f := raytest.NewFake(rayToken)
+	f := raytest.NewFake("opensesame")
 	f.Takes = time.Hour
 	r := httptest.NewRequest(http.MethodPost, "/api/jobs/", strings.NewReader(`{"submission_id": "bbjtune-there-0123456789ab-stage1-1", "entrypoint": "python ray_driver.py"}`))
-	r.Header.Set("Authorization", "Bearer "+rayToken)
+	r.Header.Set("Authorization", "Bearer opensesame")
 	w := httptest.NewRecorder()
 	if f.ServeHTTP(w, r); w.Code != http.StatusOK {
 		t.Fatal(w.Body)
@@ -182,9 +180,9 @@ func TestScripts(t *testing.T) {
 	another := httptest.NewServer(ollamatest.New())
 	t.Cleanup(another.Close)
 	fleet := fleet(t, program)
-	cluster := httptest.NewServer(oneJob(t))
-	t.Cleanup(cluster.Close)
-	twoNodes, oldCluster := rayCluster(t, "2.60.0"), rayCluster(t, "2.9.3")
+	training := httptest.NewServer(oneJob(t))
+	t.Cleanup(training.Close)
+	cluster, oldCluster := rayCluster(t, "2.60.0"), rayCluster(t, "2.9.3")
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -203,9 +201,8 @@ func TestScripts(t *testing.T) {
 			for name, endpoint := range fleet {
 				e.Setenv(name, endpoint.URL)
 			}
-			e.Setenv("RAY", cluster.URL)
-			e.Setenv("RAY_TOKEN", rayToken)
-			e.Setenv("RAY_CLUSTER", twoNodes)
+			e.Setenv("RAY_TRAINING", training.URL)
+			e.Setenv("RAY_CLUSTER", cluster)
 			e.Setenv("OLD_RAY_CLUSTER", oldCluster)
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")

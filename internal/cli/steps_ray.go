@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/ray"
+	"bbjtune/internal/ray/probe"
 	"bbjtune/internal/raytrain"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/trainer"
@@ -20,13 +22,13 @@ import (
 // has heard are marked as such.
 func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e trainer.Event, again bool)) (json.RawMessage, error) {
 	c := t.p.recipe.Compute
-	cluster, err := t.p.cluster(ctx, c.Address)
+	cluster, err := t.p.connectCluster(ctx, c.Address)
 	if err != nil {
 		return nil, err
 	}
 	dir := abs(t.s.path(t.name()))
 	raw, err := raytrain.Run(ctx, raytrain.Options{
-		Cluster: cluster, Address: c.Address, Name: raytrain.NameOf(dir), Dir: dir, Code: worker.Files,
+		Cluster: cluster, Address: cluster.Address, Name: raytrain.NameOf(dir), Dir: dir, Code: worker.Files,
 		Base: t.clusterBase(job.BaseModel), Workers: c.Workers, Resources: c.Resources.Ray(), Storage: c.Storage, Say: t.p.show.Say,
 	}, job, on)
 	var detached *raytrain.Detached
@@ -45,52 +47,53 @@ func (t *stageRun) clusterBase(folder string) raytrain.Base {
 	return raytrain.Base{Folder: folder}
 }
 
-// cluster is the one at an address.
-func (a *app) cluster(ctx context.Context, address string) (*ray.Client, error) {
-	token, err := ray.FindToken(a.Env)
-	if err != nil {
-		return nil, err
-	}
-	return ray.Connect(ctx, address, token)
-}
-
-// needCluster finds out at once whether the cluster can be reached. What was trained
-// before needs none.
+// needCluster finds out, before anything is prepared, whether a cluster can do the
+// training. What was trained before needs none, and what is only followed runs there.
 func (p *pipeline) needCluster(ctx context.Context) error {
 	c := p.recipe.Compute
-	if c.Engine != recipe.Ray || p.trainedBefore() {
+	if c.Engine != recipe.Ray || p.only != "" || p.probed || p.trainedBefore() {
 		return nil
 	}
-	cluster, err := p.cluster(ctx, c.Address)
+	if c.Resources.GPU == 0 && p.recipe.Quantization == "nf4" {
+		return fault.New("quantization nf4 needs NVIDIA GPUs, and compute.resources.gpu is 0", "set compute.resources.gpu to 1, or quantization to none for a small model")
+	}
+	client, err := p.connectCluster(ctx, c.Address)
 	if err != nil {
 		return err
 	}
-	nodes, err := cluster.Nodes(ctx)
+	nodes, err := client.Nodes(ctx)
 	if err != nil {
 		return err
 	}
 	if len(nodes) > 1 && c.Storage == "" {
 		return fault.Newf("set compute.storage to a folder that all nodes see under the same path", "the cluster has %d nodes, and compute.storage is not set: a training could not go on where one of them dies", len(nodes))
 	}
-	return p.fits(nodes)
+	return p.probe(ctx, client)
 }
 
-// fits refuses what the cluster could never give: what is taken now may come free.
-func (p *pipeline) fits(nodes []ray.Node) error {
-	c, want := p.recipe.Compute, p.recipe.Compute.Resources.Ray()
-	places := 0
-	for _, n := range nodes {
-		fit := int(n.CPUs / want["CPU"])
-		if want["GPU"] > 0 {
-			fit = min(fit, int(n.GPUs/want["GPU"]))
-		}
-		if want["memory"] > 0 {
-			fit = min(fit, int(float64(n.Memory)/want["memory"]))
-		}
-		places += fit
+// probeLimits leave room for a cluster that is busy with other work.
+var probeLimits = probe.Limits{Start: 3 * time.Minute, Answer: 2 * time.Minute}
+
+// probe has every node say whether it can take part.
+func (p *pipeline) probe(ctx context.Context, client *ray.Client) error {
+	need, err := clusterNeed(p.recipe.Compute)
+	if err != nil {
+		return err
 	}
-	if places < c.Workers {
-		return ray.Lack("lower compute.workers or compute.resources, or add nodes", "the cluster has room for %d of %d workers with %s each", places, c.Workers, c.Resources)
+	script, err := worker.Files.ReadFile("ray_probe.py")
+	if err != nil {
+		return err
+	}
+	task := p.show.Start("probe of the cluster")
+	defer task.Drop()
+	report, err := probe.Check(ctx, client, need, script, probeLimits)
+	if err != nil {
+		return err
+	}
+	task.End("%s ready", counted(len(report.Nodes), "node"))
+	p.probed = true
+	for _, f := range report.Findings(need) { // warnings, or Check had failed
+		p.show.Say("  %s: %s", f.Severity, f.Message)
 	}
 	return nil
 }

@@ -118,15 +118,3 @@ func (r Resources) Ray() map[string]float64 {
 	}
 	return list
 }
-
-// String says what one worker of a cluster gets.
-func (r Resources) String() string {
-	text := fmt.Sprintf("%d CPU", max(r.CPU, 1))
-	if r.GPU > 0 {
-		text += fmt.Sprintf(", %d GPU", r.GPU)
-	}
-	if r.MemoryGB > 0 {
-		text += fmt.Sprintf(", %g GB", r.MemoryGB)
-	}
-	return text
-}
