@@ -16,7 +16,7 @@ import (
 // from the chapter. reference.md beside them is generated.
 var guidePages = []string{
 	"../guide/README.md", "../guide/install.md", "../guide/first-hour.md", "../guide/examples.md", "../guide/existing-data.md",
-	"../guide/gpu.md", "../guide/hardware.md", "../guide/evaluation.md", "../guide/review.md", "../guide/serving.md",
+	"../guide/gpu.md", "../guide/hardware.md", "../guide/cluster.md", "../guide/scaling.md", "../guide/evaluation.md", "../guide/review.md", "../guide/serving.md",
 	"../guide/troubleshooting.md",
 }
 

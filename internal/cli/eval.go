@@ -44,7 +44,9 @@ func (a *app) evalCommand() *cobra.Command {
 		Short: "put the held-out suite to models and score the answers",
 		Long: `Eval with a recipe evaluates its untuned model, the few-shot control, the graft
 where it has one, and the tuned model; whatever is missing before that is made
-first. Without one it evaluates a single model:
+first. With --url as well, the tuned model is served there already (on a cluster,
+for example): it alone is evaluated, as the recipe says. That it is this model is
+yours to see to. Without a recipe eval evaluates a single model:
 
   --url URL --model NAME                 an OpenAI-compatible endpoint (Ollama,
                                          vLLM, llama.cpp, hosted); without --model
@@ -88,8 +90,11 @@ without an answer, an alert and a gate that fails each make the exit status 1.`,
 				return err
 			}
 			if len(list) == 1 {
-				if err := onlyWithoutRecipe(cmd); err != nil {
+				if err := onlyWithoutRecipe(cmd, len(f.urls) > 0); err != nil {
 					return err
+				}
+				if len(f.urls) > 0 {
+					return a.evalServed(cmd.Context(), list[0], f, cmd.Flags().Changed("concurrency"))
 				}
 				if f.humanEval && !f.allowExecution {
 					return fault.New("--humaneval runs programs that a model wrote", "say --allow-code-execution, on a machine where that may be; --retention alone runs nothing")
@@ -148,12 +153,22 @@ without an answer, an alert and a gate that fails each make the exit status 1.`,
 	return c
 }
 
+// withServed are the flags that go with a recipe whose tuned model is served elsewhere.
+var withServed = []string{"url", "model", "key-env", "concurrency", "timeout", "retries", "requests-per-minute", "again"}
+
 // onlyWithoutRecipe refuses the flags that a recipe has keys for.
-func onlyWithoutRecipe(cmd *cobra.Command) error {
+func onlyWithoutRecipe(cmd *cobra.Command, served bool) error {
 	var err error
 	cmd.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) {
 		switch fl.Name {
-		case "output-format", "fail-under", "fail-if-worse-than", "allow-different", "retry-errors", "retention", "humaneval", "allow-code-execution", "help":
+		case "output-format", "fail-under", "fail-if-worse-than", "allow-different", "retry-errors", "help":
+			return
+		case "retention", "humaneval", "allow-code-execution":
+			if !served {
+				return
+			}
+		}
+		if served && slices.Contains(withServed, fl.Name) {
 			return
 		}
 		if fl.Changed && err == nil {

@@ -32,6 +32,53 @@ func baseURL(text, provider string) (string, error) {
 	return base, nil
 }
 
+// evalServed evaluates the tuned model of a recipe where it is served already. The
+// questions are put as the recipe says, and the training is made first where it is
+// missing.
+func (a *app) evalServed(ctx context.Context, path string, f evalFlags, limited bool) error {
+	p, err := a.pipeline(path)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	r := p.recipe
+	if r.Evaluate.Suite == "" {
+		return fault.New("the recipe names no suite to evaluate on", "write evaluate.suite, for example suites/bbj-core")
+	}
+	if !limited {
+		f.concurrency = r.Evaluate.Concurrency
+	}
+	f.system, f.samples, f.maxTokens, f.temperature, f.seed = r.Data.SystemPrompts[0], r.Evaluate.Samples, r.Evaluate.MaxTokens, r.Evaluate.Temperature, r.Seed
+	f.label, f.notes = "tuned", "recipe "+r.Name+", served elsewhere"
+	// As for one model, which may be asked without its name.
+	if err := f.validate(); err != nil {
+		return err
+	}
+	return p.evalTunedAt(ctx, f)
+}
+
+func (p *pipeline) evalTunedAt(ctx context.Context, f evalFlags) error {
+	e, err := p.evaluation(p.recipe.Name, p.recipe.Path(p.recipe.Evaluate.Suite), p.recipe.Evaluate.Cases, p.engine, f.concurrency*len(f.urls))
+	if err != nil {
+		return err
+	}
+	trained, err := p.train(ctx)
+	if err != nil {
+		return err
+	}
+	sub, err := p.provider(ctx, f)
+	if err != nil {
+		return err
+	}
+	// The next training may be served under the same name.
+	sub.slug, sub.trained, sub.identity = "tuned", trained.dir.Key, sub.identity+" training "+trained.dir.Key
+	s, result, err := e.evaluate(ctx, sub)
+	if err != nil {
+		return err
+	}
+	return p.printResults([]*eval.Result{result}, []step{s}, nil, f)
+}
+
 // served is an endpoint with what it says of itself, or why it says nothing.
 type served struct {
 	url   string

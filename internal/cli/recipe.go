@@ -322,12 +322,21 @@ type memory struct {
 	Estimate *gpumem.Estimate `json:"bytes"`
 	Low      int64            `json:"low,omitempty"`
 	High     int64            `json:"high,omitempty"`
-	// Has is the memory of this machine's first GPU, 0 where it shows none.
+	// Has is the memory of this machine's first GPU, 0 where it shows none or the
+	// training is a cluster's.
 	Has int64 `json:"gpu,omitempty"`
+	// Workers share the training, where there are several.
+	Workers int `json:"workers,omitempty"`
 }
 
 func (p *pipeline) memory(ctx context.Context, tokenizer string) memory {
-	m := memory{Has: gpuMemory(ctx)}
+	m := memory{}
+	if p.recipe.Compute.Engine != recipe.Ray {
+		m.Has = gpuMemory(ctx)
+	}
+	if n := p.recipe.Compute.Workers; n > 1 {
+		m.Workers = n
+	}
 	shape, err := p.shape(tokenizer)
 	if err != nil {
 		m.Why = err.Error()
@@ -355,10 +364,17 @@ func (m memory) lines() []string {
 		return []string{"memory: not estimated: " + m.Why}
 	}
 	e := m.Estimate
-	text := fmt.Sprintf("memory: about %s of a GPU, an estimate of ± %.0f %%, in stage %d: weights %s, adapter and optimizer %s, activations %s, ",
-		gpumem.GiB(e.Total), 100*gpumem.Margin, e.Stage, gpumem.GiB(e.Weights), gpumem.GiB(e.Adapter), gpumem.GiB(e.Activations))
+	each := "a GPU"
+	if m.Workers > 1 {
+		each = fmt.Sprintf("each of %d GPUs", m.Workers)
+	}
+	text := fmt.Sprintf("memory: about %s of %s, an estimate of ± %.0f %%, in stage %d: weights %s, adapter and optimizer %s, activations %s, ",
+		gpumem.GiB(e.Total), each, 100*gpumem.Margin, e.Stage, gpumem.GiB(e.Weights), gpumem.GiB(e.Adapter), gpumem.GiB(e.Activations))
 	if e.StopTokens > 0 {
 		text += "the trained end token " + gpumem.GiB(e.StopTokens) + ", "
+	}
+	if e.Exchange > 0 {
+		text += "the exchange with the others " + gpumem.GiB(e.Exchange) + ", "
 	}
 	lines := []string{text + "CUDA " + gpumem.GiB(e.Runtime)}
 	switch {

@@ -1,6 +1,6 @@
-// Package gpumem estimates how much memory of a GPU a training takes, from the
-// shape of the model and the recipe. It is arithmetic, not a measurement: [Margin]
-// says how far to trust it.
+// Package gpumem estimates how much memory of a GPU a training takes, and how much
+// several workers have to send each other, from the shape of the model and the
+// recipe. It is arithmetic, not a measurement: [Margin] says how far to trust it.
 //
 // It must not know which GPU there is.
 package gpumem
@@ -172,10 +172,12 @@ func targeted(targets recipe.Targets, name string) bool {
 type Estimate struct {
 	// Stage is the stage that takes the most.
 	Stage int `json:"stage"`
-	// Weights are the frozen weights.
+	// Weights are the frozen weights, or what one worker has of them.
 	Weights int64 `json:"weights"`
 	// Adapter is the adapter with its gradient and the optimizer's state.
 	Adapter int64 `json:"adapter"`
+	// Exchange is what several workers need to work as one, 0 for a single one.
+	Exchange int64 `json:"exchange,omitempty"`
 	// Activations are what the backward pass needs, for one batch of full length.
 	Activations int64 `json:"activations"`
 	// StopTokens are the copies of the embeddings that training a single row of
@@ -199,7 +201,8 @@ const (
 	runtime = 1 << 30
 )
 
-// Training estimates the stage of a recipe that takes the most.
+// Training estimates the stage of a recipe that takes the most, on the GPU of one
+// of its workers.
 func Training(s Shape, r *recipe.Recipe) Estimate {
 	var most Estimate
 	for i, stage := range []recipe.Stage{r.Stage1, r.Stage2} {
@@ -211,7 +214,8 @@ func Training(s Shape, r *recipe.Recipe) Estimate {
 			// A copy of each matrix with the trained row in it, and one gradient in 32 bit at a time.
 			e.StopTokens = s.Embedding() * (s.embeddings()*bytes16 + bytes32)
 		}
-		e.Total = e.Weights + e.Adapter + e.Activations + e.StopTokens + e.Runtime
+		s.share(r, &e)
+		e.Total = e.Weights + e.Adapter + e.Exchange + e.Activations + e.StopTokens + e.Runtime
 		if e.Total > most.Total {
 			most = e
 		}

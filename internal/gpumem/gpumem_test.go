@@ -140,3 +140,44 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Shared by several workers: what is laid out, what is whole, and what is sent. The
+// figures are those of TestTermsOf14B: 48 layers of 13,212,057,600 parameters, an
+// adapter of 137,625,600.
+func TestSharedBySeveral(t *testing.T) {
+	const linear, adapter = int64(13212057600), int64(137625600)
+	shared := func(change func(*recipe.Recipe)) (e gpumem.Estimate, traffic gpumem.Traffic) {
+		e = fourteen(func(r *recipe.Recipe) {
+			change(r)
+			s, _ := gpumem.Known("Qwen/Qwen2.5-Coder-14B")
+			traffic = gpumem.Exchange(s, r)
+		})
+		return e, traffic
+	}
+	on := func(workers int, sharding, quantization string) func(*recipe.Recipe) {
+		return func(r *recipe.Recipe) {
+			r.Compute.Workers, r.Compute.Sharding, r.Quantization = workers, sharding, quantization
+		}
+	}
+	for what, c := range map[string]struct {
+		workers                int
+		sharding, quantization string
+		less, exchange         int64 // weights that are elsewhere
+		traffic                gpumem.Traffic
+	}{
+		"one worker":      {1, "none", "nf4", 0, 0, gpumem.Traffic{}},
+		"whole in each":   {4, "none", "nf4", 0, 4 * adapter, gpumem.Traffic{Step: 2 * 4 * adapter * 3 / 4}},
+		"laid out over 4": {4, "fsdp", "nf4", linear / 2 * 3 / 4, 4*adapter + 2*linear/2/48, gpumem.Traffic{Step: 2 * 4 * adapter * 3 / 4, Batch: 2 * linear / 2 * 3 / 4}},
+		"16 bit laid out": {4, "fsdp", "none", 2 * linear * 3 / 4, 4*adapter + 2*2*linear/48, gpumem.Traffic{Step: 2 * 4 * adapter * 3 / 4, Batch: 2 * 2 * linear * 3 / 4}},
+		"laid out over 7": {7, "fsdp", "nf4", linear/2 - (linear/2+6)/7, 4*adapter + 2*linear/2/48, gpumem.Traffic{Step: 2 * 4 * adapter * 6 / 7, Batch: 2 * linear / 2 * 6 / 7}},
+	} {
+		alone := fourteen(on(1, "none", c.quantization))
+		e, traffic := shared(on(c.workers, c.sharding, c.quantization))
+		if alone.Weights-e.Weights != c.less || e.Adapter != alone.Adapter || e.Exchange != c.exchange || traffic != c.traffic {
+			t.Errorf("%s: %+v, %+v, want %+v", what, e, traffic, c)
+		}
+		if e.Activations != alone.Activations || e.Total != e.Weights+e.Adapter+e.Exchange+e.Activations+e.StopTokens+e.Runtime {
+			t.Errorf("%s: %+v", what, e)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 				return nil, "", err
 			}
 		case ray.Is(err, ray.NotFound):
-			return nil, "", errLost
+			return nil, "", fmt.Errorf("%w: it knows it no more, as after a restart of its head", errLost)
 		case ray.Passing(err):
 			if err := away.told(err); err != nil {
 				return nil, "", err
@@ -70,7 +70,7 @@ func ended(id string, job ray.Job) error {
 	case !job.Status.Ended():
 		return nil
 	case strings.HasPrefix(job.Error, "JOB_SUPERVISOR_ACTOR_"): // its node died, or never took it up
-		return errLost
+		return fmt.Errorf("%w: %s", errLost, lastWords(job.Message))
 	case job.Status == ray.Stopped:
 		return fault.Newf("start the command again to go on from the newest complete checkpoint", "job %s was stopped on the cluster", id)
 	}

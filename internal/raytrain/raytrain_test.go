@@ -303,7 +303,7 @@ func TestRunSaysWhyAJobEnded(t *testing.T) {
 			j.events, j.ends, j.Message = j.events[:2], ray.Failed, "one\nexit code 1\n"
 			return j
 		}},
-		{"lost again and again", "the cluster lost the job 4 times", "look at the cluster", func() *fakeJob {
+		{"lost again and again", "4 times now the cluster lost the job: the cluster does not say why", "look at the cluster", func() *fakeJob {
 			j := script(2)
 			j.events, j.ends, j.lost = j.events[:1], ray.Failed, true
 			return j
