@@ -27,6 +27,7 @@ var markdown = goldmark.New(
 type document struct {
 	source, place string // in the repository, in the site
 	title         string
+	weight        float64 // in a search
 	text          []byte
 	root          ast.Node
 	ids           map[string]bool

@@ -29,14 +29,15 @@ var pageTemplate = template.Must(template.ParseFS(assets, "assets/page.html"))
 var sections = []struct {
 	title   string
 	sources []string
-	closed  bool // unless the page that is shown is one of them
+	closed  bool    // unless the page that is shown is one of them
+	weight  float64 // of its pages in a search: users look for what to do first
 }{
-	{title: "Start", sources: []string{"README.md", "docs/guide/"}},
-	{title: "Fine-tuning", sources: []string{"docs/fine-tuning/"}},
-	{title: "Reference", sources: []string{"docs/recipes.md", "docs/recipe-rules.md", "training-data/FORMAT.md", "suites/FORMAT.md", "docs/serving.md", "docs/benchmarks.md", "docs/reference/"}},
-	{title: "Rules of check", sources: []string{"docs/rules/"}, closed: true},
-	{title: "Design", sources: []string{"docs/design/"}, closed: true},
-	{title: "Project", sources: []string{"docs/", "", "*"}},
+	{title: "Start", sources: []string{"README.md", "docs/guide/"}, weight: 1},
+	{title: "Fine-tuning", sources: []string{"docs/fine-tuning/"}, weight: 0.9},
+	{title: "Reference", sources: []string{"docs/recipes.md", "docs/recipe-rules.md", "training-data/FORMAT.md", "suites/FORMAT.md", "docs/serving.md", "docs/benchmarks.md", "docs/reference/"}, weight: 0.9},
+	{title: "Rules of check", sources: []string{"docs/rules/"}, closed: true, weight: 0.8},
+	{title: "Design", sources: []string{"docs/design/"}, closed: true, weight: 0.6},
+	{title: "Project", sources: []string{"docs/", "", "*"}, weight: 0.4},
 }
 
 // Site is all files, by their paths with slashes.
@@ -158,6 +159,7 @@ func (b *builder) menu() []part {
 			for _, d := range b.under(source) {
 				if !placed[d] {
 					placed[d] = true
+					d.weight = s.weight
 					p.pages = append(p.pages, d)
 				}
 			}
