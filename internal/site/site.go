@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -76,13 +77,6 @@ func Build(documents fs.FS) (*Site, error) {
 		}
 		b.site.files[d.place] = text
 	}
-	for source := range b.shown {
-		text, err := fs.ReadFile(documents, source)
-		if err != nil {
-			return nil, err
-		}
-		b.site.files[place(source)] = text
-	}
 	b.site.files["search-index.js"] = index(b.pages)
 	for _, name := range []string{"site.css", "site.js", "icon.svg"} {
 		text, err := assets.ReadFile("assets/" + name)
@@ -90,6 +84,16 @@ func Build(documents fs.FS) (*Site, error) {
 			return nil, err
 		}
 		b.site.files[name] = text
+	}
+	for _, source := range slices.Sorted(maps.Keys(b.shown)) {
+		text, err := fs.ReadFile(documents, source)
+		if err != nil {
+			return nil, err
+		}
+		if _, taken := b.site.files[place(source)]; taken {
+			return nil, fault.Newf("rename it", "%s would take the place of another file of the site, %s", source, place(source))
+		}
+		b.site.files[place(source)] = text
 	}
 	return b.site, nil
 }
