@@ -13,6 +13,7 @@
 # make changelog   CHANGELOG.md of the files in changes
 # make dist   archives of a release for every platform, with checksums and bills of materials
 # make a11y   every page of the documentation, and those that commands write, by axe (needs Chromium and npm)
+# make screenshots DEMO=FOLDER   the pictures of pages in docs; FOLDER is where a demo was run (needs Chromium)
 # make diagrams   the pictures of the diagrams in docs/fine-tuning (needs Chromium and node)
 
 GO  ?= go
@@ -22,7 +23,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-kill test-ray test-ray-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint dist a11y diagrams changelog
+.PHONY: build demo test test-go test-kill test-ray test-ray-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint dist a11y screenshots diagrams changelog
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -114,6 +115,12 @@ a11y:
 	mkdir -p bin/axe
 	cd bin/axe && { test -f axe-core-$(AXE).tgz || npm pack --silent axe-core@$(AXE); } && tar xzf axe-core-$(AXE).tgz
 	BBJTUNE_AXE=$(CURDIR)/bin/axe/package/axe.min.js $(GO) test -count 1 -timeout 20m -v -run 'ByAxe$$' ./internal/cli
+
+# Of real pages, at fixed sizes; letters look as the fonts of the machine do.
+DEMO ?= .
+
+screenshots:
+	BBJTUNE_DEMO="$(abspath $(DEMO))" $(GO) test -count 1 -timeout 10m -v -run TestScreenshots ./internal/cli
 
 diagrams:
 	PUPPETEER_SKIP_DOWNLOAD=1 npx --yes --package @mermaid-js/mermaid-cli@11.17.0 -- node docs/diagrams.mjs

@@ -91,12 +91,14 @@ func valuesOf(k recipe.Key) string {
 	return strings.Join(list, " ")
 }
 
-// figure writes a number as people do: 5e-5, 0.03, 1048576.
+// figure writes a number as people do: 5e-5, 0.03, 1048576, 2147483647, 1e12.
 func figure(x float64) string {
-	if x != 0 && x < 1e-3 || x >= 1e9 {
-		return strings.NewReplacer("e-0", "e-", "e+0", "e").Replace(strconv.FormatFloat(x, 'e', -1, 64))
+	plain := strconv.FormatFloat(x, 'f', -1, 64)
+	power := strings.NewReplacer("e-0", "e-", "e+0", "e", "e+", "e").Replace(strconv.FormatFloat(x, 'e', -1, 64))
+	if (x != 0 && x < 1e-3 || x >= 1e9) && len(power) < len(plain) {
+		return power
 	}
-	return strconv.FormatFloat(x, 'f', -1, 64)
+	return plain
 }
 
 // settleFile writes a file with -update, and otherwise fails where it is not as it

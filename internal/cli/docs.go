@@ -32,6 +32,9 @@ into a new folder; they work from a disk, the search too.`,
 			if f.out != "" && cmd.Flags().Changed("port") {
 				return fault.New("--out writes files, and serves nothing", "leave --port out")
 			}
+			if f.out == "" && cmd.Flags().Changed("out") {
+				return fault.New("--out names no folder", "name a new folder, or leave --out out to serve the pages")
+			}
 			return a.docs(cmd.Context(), f)
 		},
 	}

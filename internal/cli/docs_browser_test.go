@@ -51,7 +51,7 @@ func TestDocsInTheBrowser(t *testing.T) {
 	carried(t, t.TempDir(), "docs", "--out", folder)
 	for base, pages := range map[string][]string{
 		servedDocs(t): {"index.html", "fine-tuning/training-data.html", "rules/BBJ1008.html"},
-		"file://" + filepath.ToSlash(folder) + "/": {"recipes.html"},
+		"file://" + filepath.ToSlash(folder) + "/": {"recipes.html", "guide/reference.html"},
 	} {
 		name, _, _ := strings.Cut(base, ":")
 		for _, page := range pages {
@@ -98,6 +98,38 @@ func (b tab) searches(base string) {
 	b.screenshot("search", false)
 	b.do("go there", chromedp.SendKeys("#words", "\r"), until("location.href.includes('fine-tuning/base-model.html#')"))
 	b.do("nothing there", chromedp.SendKeys("#words", "qqqq <b>"), until("document.getElementById('count').textContent.startsWith('Nothing')"))
+	b.truth("words of no page", "document.querySelectorAll('#hits a').length === 0")
+	b.do("not all there", looked("qqqq alignment tax"), until("document.getElementById('count').textContent.endsWith('the nearest:')"))
+	for words, want := range firstHits {
+		b.do(words, looked(words))
+		b.truth(words, fmt.Sprintf("document.querySelector('#hits a').href.endsWith(%q) || [...document.querySelectorAll('#hits a')].map((e) => e.href).slice(0, 3).join(' ')", want))
+	}
+}
+
+// looked searches for words in the place of those that stand there.
+func looked(words string) action {
+	return until(fmt.Sprintf(`((input, hits) => {
+  if (input.value === %[1]q) return hits.children.length > 0;
+  input.value = %[1]q;
+  hits.replaceChildren();
+  input.dispatchEvent(new Event("input"));
+  return false;
+})(document.getElementById("words"), document.getElementById("hits"))`, words))
+}
+
+// firstHits are words that people look for, with the place that helps them most.
+var firstHits = map[string]string{
+	"loss is 0":               "guide/troubleshooting.html#the-loss-is-0",
+	"out of memory":           "guide/troubleshooting.html#out-of-memory",
+	"never stops":             "guide/troubleshooting.html#the-model-never-stops",
+	"answers in python":       "guide/troubleshooting.html#it-answers-in-python",
+	"BBJCPL not found":        "guide/troubleshooting.html#bbjcpl-not-found",
+	"bbj3001":                 "rules/BBJ3001.html",
+	"learning rate":           "recipe-rules.html#rc201-learning-rate",
+	"quantize":                "guide/reference.html#bbjtune-pack",
+	"how do I install python": "guide/install.html#the-python-environment",
+	"claude":                  "guide/evaluation.html#2-the-models",
+	"SBOM":                    "guide/install.html#from-an-archive",
 }
 
 // axeScript is axe, where make a11y has fetched it.

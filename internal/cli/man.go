@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,6 +21,9 @@ import (
 // (https://reproducible-builds.org/specs/source-date-epoch).
 const epochEnv = "SOURCE_DATE_EPOCH"
 
+// lastSecond is that of the year 9999; later dates have another form.
+const lastSecond = 253402300799
+
 func (a *app) manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIR",
@@ -39,7 +41,7 @@ func (a *app) man(root *cobra.Command, dir string) error {
 	date := a.Now().UTC()
 	if s := a.Env(epochEnv); s != "" {
 		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
+		if err != nil || n < 0 || n > lastSecond {
 			return fault.Newf("write seconds since 1970, or leave it out", "%s is %q", epochEnv, s)
 		}
 		date = time.Unix(n, 0).UTC()
@@ -65,15 +67,19 @@ func manPages(c *cobra.Command, dir string, header doc.GenManHeader) (int, error
 	if err := doc.GenMan(c, &title, &page); err != nil {
 		return 0, err
 	}
-	err := runs.WriteFile(filepath.Join(dir, name+".1"), page.Bytes())
+	if err := runs.WriteFile(filepath.Join(dir, name+".1"), page.Bytes()); err != nil {
+		return 0, fault.Wrap(err, "name a folder that can be written to")
+	}
 	n := 1
 	for _, sub := range c.Commands() {
 		if !sub.IsAvailableCommand() || sub.IsAdditionalHelpTopicCommand() {
 			continue
 		}
-		below, failed := manPages(sub, dir, header)
+		below, err := manPages(sub, dir, header)
+		if err != nil {
+			return 0, err
+		}
 		n += below
-		err = errors.Join(err, failed)
 	}
-	return n, err
+	return n, nil
 }

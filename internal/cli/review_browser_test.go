@@ -66,8 +66,17 @@ var browserCases = []string{"gui/hello-button", "dwc/counter-page", "control-flo
 // attack is added to the answers of one model: none of it may do anything.
 const attack = "\n</code></pre><script>alert(1)</script><img src=x onerror=alert(2)><style>main{display:none}</style><a href=\"javascript:alert(3)\">x</a>\x1b[31m\u202e"
 
-// reviewed makes two evaluations and returns their folders.
+// reviewed makes two evaluations with hostile answers and returns their folders.
 func reviewed(t *testing.T, dir string) []string {
+	t.Helper()
+	return evaluated(t, dir, func(c suite.Case) (string, string) {
+		return c.Reference + "\nI am Claude, and model-a-14b." + attack, "The first thing is a window.\n" + c.Wrong[0].Answer + "\n```\n" + attack + "\n```"
+	})
+}
+
+// evaluated makes two evaluations of what two models are made to answer, and returns
+// their folders.
+func evaluated(t *testing.T, dir string, answer func(suite.Case) (a, b string)) []string {
 	t.Helper()
 	const core = "../../suites/bbj-core"
 	all, err := suite.Load(core)
@@ -83,8 +92,9 @@ func reviewed(t *testing.T, dir string) []string {
 				continue
 			}
 			copyFile(t, filepath.Join(core, filepath.FromSlash(c.File)), filepath.Join(small, filepath.FromSlash(c.File)))
-			record(t, answers["model-a-14b"], id, c.Reference+"\nI am Claude, and model-a-14b."+attack)
-			record(t, answers["model-b-7b"], id, "The first thing is a window.\n"+c.Wrong[0].Answer+"\n```\n"+attack+"\n```")
+			a, b := answer(*c)
+			record(t, answers["model-a-14b"], id, a)
+			record(t, answers["model-b-7b"], id, b)
 		}
 	}
 	var folders []string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -27,6 +28,7 @@ var markdown = goldmark.New(
 type document struct {
 	source, place string // in the repository, in the site
 	title         string
+	weight        float64 // in a search
 	text          []byte
 	root          ast.Node
 	ids           map[string]bool
@@ -107,11 +109,14 @@ func destination(n ast.Node) *[]byte {
 	return &n.(*ast.Link).Destination
 }
 
+// scheme starts a link to elsewhere.
+var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
+
 // target is the file in the repository that a link names, and the place in it. Links
 // to elsewhere have none.
 func (d *document) target(n ast.Node) (file, fragment string, ok bool) {
 	dest := string(*destination(n))
-	if strings.Contains(dest, ":") || strings.HasPrefix(dest, "//") {
+	if scheme.MatchString(dest) || strings.HasPrefix(dest, "//") {
 		return "", "", false
 	}
 	file, fragment, _ = strings.Cut(dest, "#")

@@ -21,13 +21,15 @@ func index(pages []*document) []byte {
 	type name struct {
 		Link  string `json:"l"`
 		Title string `json:"n"`
+		// Weight is how much a place on the page counts beside those on others.
+		Weight float64 `json:"w"`
 	}
 	var all struct {
 		Pages   []name  `json:"pages"`
 		Entries []entry `json:"entries"`
 	}
 	for i, d := range pages {
-		all.Pages = append(all.Pages, name{d.place, d.short()})
+		all.Pages = append(all.Pages, name{d.place, d.short(), d.weight})
 		all.Entries = append(all.Entries, d.entries(i)...)
 	}
 	text, err := json.Marshal(all)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+	"regexp"
 
 	"github.com/yuin/goldmark/ast"
 	east "github.com/yuin/goldmark/extension/ast"
@@ -88,16 +89,22 @@ func showHTML(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.Walk
 		return ast.WalkContinue, nil
 	}
 	var text []byte
-	if raw, ok := n.(*ast.RawHTML); ok {
-		text = raw.Segments.Value(src)
-	} else {
+	switch n := n.(type) {
+	case *ast.RawHTML:
+		text = n.Segments.Value(src)
+	case *ast.HTMLBlock:
 		text = n.Lines().Value(src)
+		if n.HasClosure() {
+			text = append(text[:len(text):len(text)], n.ClosureLine.Value(src)...)
+		}
 	}
-	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("<!--")) {
+	if text = remark.ReplaceAll(text, nil); len(bytes.TrimSpace(text)) > 0 {
 		template.HTMLEscape(w, text)
 	}
 	return ast.WalkSkipChildren, nil
 }
+
+var remark = regexp.MustCompile(`(?s)<!--.*?-->\n?`)
 
 func showTable(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
 	if entering {

@@ -23,8 +23,10 @@ func (s *Site) File(name string) []byte { return s.files[name] }
 // there already stays as it is.
 func (s *Site) Write(dir string) error {
 	dir = filepath.Clean(dir)
-	if list, err := os.ReadDir(dir); err == nil && len(list) > 0 || err != nil && !os.IsNotExist(err) {
-		return fault.Newf("name a new folder, or remove what is there", "%s is there and not an empty folder", dir)
+	const hint = "name a new folder, or remove what is there"
+	info, err := os.Lstat(dir)
+	if there := !os.IsNotExist(err); there && (err != nil || !info.IsDir() || !empty(dir)) {
+		return fault.Newf(hint, "%s is there and not an empty folder", dir)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
@@ -46,10 +48,15 @@ func (s *Site) Write(dir string) error {
 	if err := os.Chmod(scratch, 0o755); err != nil {
 		return err
 	}
-	if err := os.Remove(dir); err != nil && !os.IsNotExist(err) { // an empty folder
-		return err
+	if err := os.Remove(dir); err != nil && !os.IsNotExist(err) { // an empty folder, which may be that of the process
+		return fault.Wrap(err, hint)
 	}
 	return os.Rename(scratch, dir)
+}
+
+func empty(dir string) bool {
+	list, err := os.ReadDir(dir)
+	return err == nil && len(list) == 0
 }
 
 // policy lets a page load what stands beside it, and nothing else.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -29,14 +30,15 @@ var pageTemplate = template.Must(template.ParseFS(assets, "assets/page.html"))
 var sections = []struct {
 	title   string
 	sources []string
-	closed  bool // unless the page that is shown is one of them
+	closed  bool    // unless the page that is shown is one of them
+	weight  float64 // of its pages in a search: users look for what to do first
 }{
-	{title: "Start", sources: []string{"README.md", "docs/guide/"}},
-	{title: "Fine-tuning", sources: []string{"docs/fine-tuning/"}},
-	{title: "Reference", sources: []string{"docs/recipes.md", "docs/recipe-rules.md", "training-data/FORMAT.md", "suites/FORMAT.md", "docs/serving.md", "docs/benchmarks.md", "docs/reference/"}},
-	{title: "Rules of check", sources: []string{"docs/rules/"}, closed: true},
-	{title: "Design", sources: []string{"docs/design/"}, closed: true},
-	{title: "Project", sources: []string{"docs/", "", "*"}},
+	{title: "Start", sources: []string{"README.md", "docs/guide/"}, weight: 1},
+	{title: "Fine-tuning", sources: []string{"docs/fine-tuning/"}, weight: 0.9},
+	{title: "Reference", sources: []string{"docs/recipes.md", "docs/recipe-rules.md", "training-data/FORMAT.md", "suites/FORMAT.md", "docs/serving.md", "docs/benchmarks.md", "docs/reference/"}, weight: 0.9},
+	{title: "Rules of check", sources: []string{"docs/rules/"}, closed: true, weight: 0.8},
+	{title: "Design", sources: []string{"docs/design/"}, closed: true, weight: 0.6},
+	{title: "Project", sources: []string{"docs/", "", "*"}, weight: 0.4},
 }
 
 // Site is all files, by their paths with slashes.
@@ -75,13 +77,6 @@ func Build(documents fs.FS) (*Site, error) {
 		}
 		b.site.files[d.place] = text
 	}
-	for source := range b.shown {
-		text, err := fs.ReadFile(documents, source)
-		if err != nil {
-			return nil, err
-		}
-		b.site.files[place(source)] = text
-	}
 	b.site.files["search-index.js"] = index(b.pages)
 	for _, name := range []string{"site.css", "site.js", "icon.svg"} {
 		text, err := assets.ReadFile("assets/" + name)
@@ -89,6 +84,16 @@ func Build(documents fs.FS) (*Site, error) {
 			return nil, err
 		}
 		b.site.files[name] = text
+	}
+	for _, source := range slices.Sorted(maps.Keys(b.shown)) {
+		text, err := fs.ReadFile(documents, source)
+		if err != nil {
+			return nil, err
+		}
+		if _, taken := b.site.files[place(source)]; taken {
+			return nil, fault.Newf("rename it", "%s would take the place of another file of the site, %s", source, place(source))
+		}
+		b.site.files[place(source)] = text
 	}
 	return b.site, nil
 }
@@ -158,6 +163,7 @@ func (b *builder) menu() []part {
 			for _, d := range b.under(source) {
 				if !placed[d] {
 					placed[d] = true
+					d.weight = s.weight
 					p.pages = append(p.pages, d)
 				}
 			}

@@ -78,21 +78,43 @@
       document.head.append(script);
     }));
 
-  // Every word has to be there, as the start of a word or, for less, within one.
-  const score = (e, words) => {
-    let sum = 0;
-    for (const w of words) {
-      let best = 0;
-      for (const [text, worth] of [[e.title, 12], [e.head, 20], [e.body, 2]]) {
-        if (!text.includes(w.text)) continue;
-        best = Math.max(best, w.starts.test(text) ? worth : worth / 3);
-      }
-      if (!best) return 0;
-      sum += best;
+  // How often a word stands in a text; as the start of another it counts, within one less.
+  const count = (text, word) => {
+    let n = 0;
+    for (let i = text.indexOf(word); i >= 0 && n < 20; i = text.indexOf(word, i + word.length)) {
+      n += i === 0 || !/[\p{L}\p{N}_]/u.test(text[i - 1]) ? 1 : 0.3;
     }
-    const phrase = words.map((w) => w.text).join(" ");
-    if (words.length > 1 && (e.body.includes(phrase) || e.head.includes(phrase))) sum += 8;
-    return e.h ? sum : sum + 1; // the start of a page first
+    return n;
+  };
+
+  // What is found, the best first: a rare word weighs more than a common one (Okapi
+  // BM25), a heading more than the text below it. The weight of what a place lacks
+  // counts against it, so that a question may have words that no answer has.
+  const find = (words) => {
+    const all = searchIndex.entries;
+    const usual = all.reduce((sum, e) => sum + e.body.length, 0) / all.length;
+    const phrase = words.join(" ");
+    const places = all.map((e) => ({ e, sum: 0, has: 0 }));
+    let whole = 0;
+    for (const w of words) {
+      const counts = all.map((e) => [count(e.title, w), count(e.h ? e.head : e.title, w), count(e.body, w)]);
+      const weight = Math.log(1 + all.length / (1 + counts.filter((c) => Math.max(...c) >= 1).length));
+      whole += weight;
+      counts.forEach(([title, head, body], i) => {
+        if (!title && !head && !body) return;
+        places[i].has += weight;
+        const long = 0.4 + (0.6 * all[i].body.length) / usual;
+        places[i].sum += weight * (3 * Math.min(1, title) + 5 * Math.min(1, head) + (2.2 * body) / (body + 1.2 * long));
+      });
+    }
+    const list = [];
+    for (const { e, sum, has } of places) {
+      const share = has / whole;
+      if (share <= 0.5) continue;
+      const joined = words.length < 2 ? 1 : e.head.includes(phrase) ? 2 : e.body.includes(phrase) ? 1.5 : 1;
+      list.push([sum * joined * share ** 4 * searchIndex.pages[e.p].w, e, share > 0.999]);
+    }
+    return list.sort(([a], [b]) => b - a);
   };
 
   const marked = (text, words) => {
@@ -119,15 +141,13 @@
 
   const shown = 20;
   const search = () => {
-    const [form, input, found, count, hits] = ["search", "words", "found", "count", "hits"].map((id) => document.getElementById(id));
+    const [form, input, found, said, hits] = ["search", "words", "found", "count", "hits"].map((id) => document.getElementById(id));
     const close = () => (found.hidden = true);
     const show = () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       hits.replaceChildren();
       if (!words.length) return close();
-      const sought = words.map((text) => ({ text, starts: new RegExp("(?<![\\p{L}\\p{N}_])" + text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"), "u") }));
-      const list = searchIndex.entries.map((e) => [score(e, sought), e]).filter(([s]) => s > 0);
-      list.sort(([a], [b]) => b - a);
+      const list = find(words);
       for (const [, e] of list.slice(0, shown)) {
         const page = searchIndex.pages[e.p];
         const link = element("a");
@@ -138,11 +158,11 @@
         item.append(link);
         hits.append(item);
       }
-      count.textContent = list.length === 0 ? "Nothing has all of these words." : list.length > shown ? `${list.length} places, the best ${shown}:` : `${list.length} ${list.length === 1 ? "place" : "places"}`;
+      said.textContent = list.length === 0 ? "Nothing has all of these words. The examples are not searched here: they are files, in training-data." : !list.some(([, , every]) => every) ? "Nothing has all of these words; the nearest:" : list.length > shown ? `${list.length} places, the best ${shown}:` : `${list.length} ${list.length === 1 ? "place" : "places"}`;
       found.hidden = false;
     };
     const run = () => load().then(show, () => {
-      count.textContent = "The index of the search is missing.";
+      said.textContent = "The index of the search is missing.";
       found.hidden = false;
     });
     input.addEventListener("focus", () => load().catch(() => {}));
