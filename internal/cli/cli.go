@@ -220,6 +220,6 @@ func args(min, max int, what string) cobra.PositionalArgs {
 		if len(list) >= min && (max < 0 || len(list) <= max) {
 			return nil
 		}
-		return fault.Newf("usage: "+cmd.UseLine(), "%s takes %s, found %d arguments", cmd.CommandPath(), what, len(list))
+		return fault.Newf("usage: "+cmd.UseLine(), "%s takes %s, found %s", cmd.CommandPath(), what, count(len(list), "argument"))
 	}
 }

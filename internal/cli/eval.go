@@ -13,6 +13,7 @@ import (
 
 	"bbjtune/internal/eval"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/llm"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
@@ -374,7 +375,11 @@ func (a *app) tellUnanswered(results []*eval.Result) bool {
 		for _, c := range slices.Sorted(maps.Keys(r.Unanswered)) {
 			causes = append(causes, fmt.Sprintf("%s %d", c, r.Unanswered[c]))
 		}
-		a.show.Say("! %s: %d of %d questions got no answer (%s); --retry-errors asks them again", progress.Printable(r.Model), n, total, strings.Join(causes, ", "))
+		next := "--retry-errors asks them again"
+		if r.Unanswered[llm.NotRecorded] == n {
+			next = "the file of answers holds none for them"
+		}
+		a.show.Say("! %s: %d of %d questions got no answer (%s); %s", progress.Printable(r.Model), n, total, strings.Join(causes, ", "), next)
 	}
 	return any
 }

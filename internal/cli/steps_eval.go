@@ -265,7 +265,7 @@ func (e *evaluation) ask(ctx context.Context, sub subject) (step, error) {
 	if m, err = e.keep(d, asked, sub.care.Price, took); err != nil {
 		return step{}, err
 	}
-	told := fmt.Sprintf("%d answers", asked.Total-asked.Failed)
+	told := count(asked.Total-asked.Failed, "answer")
 	if asked.Found > 0 {
 		told += fmt.Sprintf(", %d of them from other runs", asked.Found)
 	}

@@ -279,7 +279,7 @@ func TestListFollowsNoLinksAndReadsOnce(t *testing.T) {
 		got = append(got, f.Source)
 	}
 	if want := []string{"named/c.bbj", "src/a.bbj", "src/sub/B.BBJ"}; !slices.Equal(got, want) || l.Links != 2 || l.Others[".txt"] != 1 {
-		t.Errorf("listed %q, %d links, %d others", got, l.Links, l.Others)
+		t.Errorf("listed %q, %d links, %v others", got, l.Links, l.Others)
 	}
 }
 

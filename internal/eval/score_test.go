@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -197,9 +198,10 @@ func TestResultReadsBack(t *testing.T) {
 	if back, err := eval.ParseResult("x", text); err != nil || !reflect.DeepEqual(back, r) {
 		t.Errorf("%v: got %+v, want %+v", err, back, r)
 	}
-	for _, other := range []string{`{"version":1,"cases":"of another shape"}`, `{"version":4}`, `{}`, `[]`, ``, `{"version":3,"cases":7}`,
-		`{"version":3,"cases":[{"id":"a"}]}`, `{"version":3,"cases":[{"id":"a","samples":1,"task":2}]}`, `{"version":3,"cases":[{"id":"a","samples":1,"task":-1}]}`,
-		`{"version":3,"cases":[{"id":"a","samples":1},{"id":"b","samples":2}]}`} {
+	for _, other := range []string{`{"version":1,"cases":"of another shape"}`, `{"version":NEXT}`, `{}`, `[]`, ``, `{"version":NOW,"cases":7}`,
+		`{"version":NOW,"cases":[{"id":"a"}]}`, `{"version":NOW,"cases":[{"id":"a","samples":1,"task":2}]}`, `{"version":NOW,"cases":[{"id":"a","samples":1,"task":-1}]}`,
+		`{"version":NOW,"cases":[{"id":"a","samples":1},{"id":"b","samples":2}]}`} {
+		other = strings.NewReplacer("NOW", strconv.Itoa(eval.ResultVersion), "NEXT", strconv.Itoa(eval.ResultVersion+1)).Replace(other)
 		if _, err := eval.ParseResult("x", []byte(other)); err == nil {
 			t.Errorf("%s was read", other)
 		}
@@ -218,7 +220,7 @@ func TestResultReadsBack(t *testing.T) {
 }
 
 func FuzzParseResult(f *testing.F) {
-	f.Add([]byte(`{"version":3,"model":"m","cases":[{"id":"a","samples":1}]}`))
+	f.Add(fmt.Appendf(nil, `{"version":%d,"model":"m","cases":[{"id":"a","samples":1}]}`, eval.ResultVersion))
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := eval.ParseResult("x", text)

@@ -127,7 +127,7 @@ func broken(ctx context.Context, err error, key string) error {
 		return NewFailure(cause, fault.Newf(hint, "%s: %s", what, clip(scrub(innermost(err).Error(), key))))
 	}
 	switch {
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled): // the error may be the context's cause
 		return context.Cause(ctx)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return NewFailure(TimedOut, fault.New("the endpoint did not answer in time", "raise --timeout, or lower --max-tokens"))

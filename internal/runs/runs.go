@@ -308,11 +308,18 @@ func (m *Manifest) Lookup(path string) (File, bool) {
 	return m.Files[i], true
 }
 
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // ReadManifest reads the manifest of a folder. A folder without one is an
 // error with a hint, since only complete work may be built upon.
 func ReadManifest(dir string) (*Manifest, error) {
 	m, err := readManifest(dir)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && !isThere(dir):
+		return nil, fault.Newf("bbjtune runs list names those that are there", "there is no folder %s", dir)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.Newf("run the command that makes it again; it goes on where it stopped", "%s has no manifest.json: it is no run folder, or its work is not complete", dir)
 	case errors.Is(err, errDamaged):

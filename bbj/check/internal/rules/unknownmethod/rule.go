@@ -63,7 +63,7 @@ func foreign(c analysis.Class, name string) bool {
 // insteadOfMethod maps methods of other worlds to what BBj has instead.
 var insteadOfMethod = map[string]string{
 	"addeventlistener":  "write setCallback(object!.ON_…,\"label\")",
-	"onclick":           "write setCallback(object!.ON_BUTTON_PUSH,\"label\")",
+	"onclick":           "write setCallback(object!.ON_…,\"label\"), for a button with ON_BUTTON_PUSH",
 	"addactionlistener": "write setCallback(object!.ON_BUTTON_PUSH,\"label\")",
 	"on":                "write setCallback(object!.ON_…,\"label\")",
 	"show":              "write setVisible(1)",
