@@ -285,8 +285,9 @@ func (f *Fake) job(w http.ResponseWriter, r *http.Request, path string) {
 
 // stream writes the log and then waits for more, as Ray does, until nobody listens.
 func (f *Fake) stream(w http.ResponseWriter, r *http.Request) {
-	j := f.find(r.URL.Query().Get("submission_id"))
-	if j == nil {
+	name, _ := strings.CutPrefix(r.URL.Query().Get("filename"), "job-driver-")
+	j := f.find(strings.TrimSuffix(name, ".log"))
+	if j == nil || r.URL.Query().Get("node_id") != nodeID(0) {
 		w.WriteHeader(http.StatusInternalServerError)
 		io.WriteString(w, "No such file")
 		return
