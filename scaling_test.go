@@ -20,6 +20,25 @@ func TestScalingTables(t *testing.T) {
 	})
 }
 
+// What the page says of loading is what its table says of one worker.
+func TestScalingSaysWhatLoadingTakes(t *testing.T) {
+	page := strings.Join(strings.Fields(readPage(t, "../guide/scaling.md")), " ")
+	sizes := map[string][]string{}
+	for _, m := range scaledModels(t) {
+		for _, kind := range weightKinds {
+			sizes[kind] = append(sizes[kind], gib(gpumem.Training(m.shape, m.on(kind, 1, "none")).Weights))
+		}
+	}
+	for _, want := range []string{
+		fmt.Sprintf("(%s GiB of 14B, %s of 32B)", sizes["NF4"][0], sizes["NF4"][1]),
+		fmt.Sprintf("(%s and %s GiB, times the workers of a machine)", sizes["bf16"][0], sizes["bf16"][1]),
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %s", want)
+		}
+	}
+}
+
 // scaled is a model with the recipe that trains it.
 type scaled struct {
 	name   string
