@@ -30,7 +30,7 @@ func TestScalingSaysWhatLoadingTakes(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		fmt.Sprintf("(%s GiB of 14B, %s of 32B)", sizes["NF4"][0], sizes["NF4"][1]),
+		fmt.Sprintf("(%s GiB of 14B, %s of 32B, and CUDA)", sizes["NF4"][0], sizes["NF4"][1]),
 		fmt.Sprintf("(%s and %s GiB, times the workers of a machine)", sizes["bf16"][0], sizes["bf16"][1]),
 	} {
 		if !strings.Contains(page, want) {
@@ -75,9 +75,9 @@ func gib(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<30)) }
 
 func memoryTable(models []scaled) string {
 	var b strings.Builder
-	b.WriteString("| model, weights | workers | weights | adapter | exchange | activations | end token | in all, GiB |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| model, weights | workers | weights | adapter | exchange | activations | end token | training | loading | most, GiB |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	row := func(m scaled, kind, workers string, e gpumem.Estimate) {
-		fmt.Fprintf(&b, "| %s, %s | %s | %s | %s | %s | %s | %s | **%s** |\n", m.name, kind, workers, gib(e.Weights), gib(e.Adapter), gib(e.Exchange), gib(e.Activations), gib(e.StopTokens), gib(e.Total))
+		fmt.Fprintf(&b, "| %s, %s | %s | %s | %s | %s | %s | %s | %s | %s | **%s** |\n", m.name, kind, workers, gib(e.Weights), gib(e.Adapter), gib(e.Exchange), gib(e.Activations), gib(e.StopTokens), gib(e.Total), gib(e.Loading), gib(e.Peak()))
 	}
 	for _, m := range models {
 		for _, kind := range weightKinds {
