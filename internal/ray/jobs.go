@@ -187,10 +187,17 @@ const lineBytes = 1 << 20
 // Follow reads what a job's driver writes, from an offset in bytes on, and calls line
 // for every line without its end, with the offset behind it: what to give when the
 // connection broke and is made anew. It returns when the connection ends, with an
-// error of line, or when ctx is done; the end of the job does not end it. Lines are
-// foreign text.
+// error of line, or when ctx is done; the end of the job does not end it. A job that
+// has not started is [NotFound]. Lines are foreign text.
 func (c *Client) Follow(ctx context.Context, id string, offset int64, line func(text string, offset int64) error) error {
-	body, err := c.open(ctx, "stream", url.Values{"submission_id": {id}, "lines": {"-1"}, "interval": {"0.2"}})
+	j, err := c.Job(ctx, id)
+	if err != nil {
+		return err
+	}
+	if j.Node == "" {
+		return c.failure(NotFound, "job %s has not started yet", clip(id))
+	}
+	body, err := c.open(ctx, "stream", url.Values{"node_id": {j.Node}, "filename": {"job-driver-" + id + ".log"}, "lines": {"-1"}, "interval": {"0.2"}})
 	if err != nil {
 		return err
 	}
