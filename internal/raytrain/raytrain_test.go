@@ -382,6 +382,26 @@ func TestRunFetchesWhatAnotherLeft(t *testing.T) {
 	}
 }
 
+// Events of a job that the cluster was made to forget lie where those of the next one
+// of that name will be.
+func TestRunPassesOverOlderEvents(t *testing.T) {
+	tr := newTraining(t, func(string) *fakeJob {
+		j := script(2)
+		j.Started = 2000
+		older := make([]string, len(j.events))
+		for i, e := range j.events {
+			older[i] = strings.Replace(e, "{", `{"at":1.5,`, 1)
+			j.events[i] = strings.Replace(e, "{", `{"at":2.5,`, 1)
+		}
+		j.events = append(older, j.events...)
+		return j
+	})
+	tr.wants(2)
+	if !slices.Equal(tr.steps, upTo(2)) {
+		t.Errorf("heard %v", tr.steps)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	tr := newTraining(t, func(string) *fakeJob { return script(5) })
 	rec := Record{Name: tr.Name, Attempt: 1}
