@@ -20,6 +20,25 @@ func TestScalingTables(t *testing.T) {
 	})
 }
 
+// What the page says of loading is what its table says of one worker.
+func TestScalingSaysWhatLoadingTakes(t *testing.T) {
+	page := strings.Join(strings.Fields(readPage(t, "../guide/scaling.md")), " ")
+	sizes := map[string][]string{}
+	for _, m := range scaledModels(t) {
+		for _, kind := range weightKinds {
+			sizes[kind] = append(sizes[kind], gib(gpumem.Training(m.shape, m.on(kind, 1, "none")).Weights))
+		}
+	}
+	for _, want := range []string{
+		fmt.Sprintf("(%s GiB of 14B, %s of 32B, and CUDA)", sizes["NF4"][0], sizes["NF4"][1]),
+		fmt.Sprintf("(%s and %s GiB, times the workers of a machine)", sizes["bf16"][0], sizes["bf16"][1]),
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %s", want)
+		}
+	}
+}
+
 // scaled is a model with the recipe that trains it.
 type scaled struct {
 	name   string
@@ -56,9 +75,9 @@ func gib(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<30)) }
 
 func memoryTable(models []scaled) string {
 	var b strings.Builder
-	b.WriteString("| model, weights | workers | weights | adapter | exchange | activations | end token | in all, GiB |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| model, weights | workers | weights | adapter | exchange | activations | end token | training | loading | most, GiB |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	row := func(m scaled, kind, workers string, e gpumem.Estimate) {
-		fmt.Fprintf(&b, "| %s, %s | %s | %s | %s | %s | %s | %s | **%s** |\n", m.name, kind, workers, gib(e.Weights), gib(e.Adapter), gib(e.Exchange), gib(e.Activations), gib(e.StopTokens), gib(e.Total))
+		fmt.Fprintf(&b, "| %s, %s | %s | %s | %s | %s | %s | %s | %s | %s | **%s** |\n", m.name, kind, workers, gib(e.Weights), gib(e.Adapter), gib(e.Exchange), gib(e.Activations), gib(e.StopTokens), gib(e.Total), gib(e.Loading), gib(e.Peak()))
 	}
 	for _, m := range models {
 		for _, kind := range weightKinds {

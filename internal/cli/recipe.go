@@ -369,14 +369,18 @@ func (m memory) lines() []string {
 		each = fmt.Sprintf("each of %d GPUs", m.Workers)
 	}
 	text := fmt.Sprintf("memory: about %s of %s, an estimate of ± %.0f %%, in stage %d: weights %s, adapter and optimizer %s, activations %s, ",
-		gpumem.GiB(e.Total), each, 100*gpumem.Margin, e.Stage, gpumem.GiB(e.Weights), gpumem.GiB(e.Adapter), gpumem.GiB(e.Activations))
+		gpumem.GiB(e.Peak()), each, 100*gpumem.Margin, e.Stage, gpumem.GiB(e.Weights), gpumem.GiB(e.Adapter), gpumem.GiB(e.Activations))
 	if e.StopTokens > 0 {
 		text += "the trained end token " + gpumem.GiB(e.StopTokens) + ", "
 	}
 	if e.Exchange > 0 {
 		text += "the exchange with the others " + gpumem.GiB(e.Exchange) + ", "
 	}
-	lines := []string{text + "CUDA " + gpumem.GiB(e.Runtime)}
+	text += "CUDA " + gpumem.GiB(e.Runtime)
+	if e.Loading > e.Total {
+		text += "; while the weights are read, before they are laid out, " + gpumem.GiB(e.Loading)
+	}
+	lines := []string{text}
 	switch {
 	case m.Has == 0:
 	case m.Has < m.Low:

@@ -186,7 +186,13 @@ type Estimate struct {
 	// Runtime is what CUDA and its libraries take by themselves.
 	Runtime int64 `json:"runtime"`
 	Total   int64 `json:"total"`
+	// Loading is what the GPU holds before weights in 4 bit are laid out: each worker
+	// reads all of them onto it. 0 where nothing is laid out there.
+	Loading int64 `json:"loading,omitempty"`
 }
+
+// Peak is the most that the GPU holds at any time.
+func (e Estimate) Peak() int64 { return max(e.Total, e.Loading) }
 
 // Bytes that a number takes.
 const (
@@ -224,16 +230,12 @@ func Training(s Shape, r *recipe.Recipe) Estimate {
 }
 
 // weights: NF4 quantizes the linear layers of the decoder; embeddings stay in 16 bit.
-// Weights in 4 bit are read whole onto each GPU before they are laid out. Of others
-// each worker has its part, and two layers whole: that which computes, and the next.
 func (s Shape) weights(r *recipe.Recipe) int64 {
 	switch {
 	case r.Quantization == "nf4" && r.DoubleQuant:
 		return int64(float64(s.Linear())*nf4DoubleBytes) + s.embeddings()*s.Embedding()*bytes16
 	case r.Quantization == "nf4":
 		return int64(float64(s.Linear())*nf4Bytes) + s.embeddings()*s.Embedding()*bytes16
-	case r.Compute.Sharding == "fsdp":
-		return (s.Linear()/int64(r.Compute.Workers) + 2*s.Linear()/int64(s.Layers) + s.embeddings()*s.Embedding()) * width(r)
 	}
 	return s.Parameters() * width(r)
 }
@@ -287,8 +289,8 @@ func (s Shape) layer(r *recipe.Recipe) int64 {
 // GiB writes bytes as people read them.
 func GiB(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
-// High is the total with the margin on top.
-func (e Estimate) High() int64 { return int64(float64(e.Total) * (1 + Margin)) }
+// High is the peak with the margin on top.
+func (e Estimate) High() int64 { return int64(float64(e.Peak()) * (1 + Margin)) }
 
-// Low is the total less the margin.
-func (e Estimate) Low() int64 { return int64(float64(e.Total) * (1 - Margin)) }
+// Low is the peak less the margin.
+func (e Estimate) Low() int64 { return int64(float64(e.Peak()) * (1 - Margin)) }

@@ -19,6 +19,9 @@ func (s Shape) share(r *recipe.Recipe, e *Estimate) {
 	e.Exchange = s.adapter(r.Lora) * bytes32
 	if r.Compute.Sharding == "fsdp" {
 		layers := s.sharded(r)
+		if r.Quantization == "nf4" {
+			e.Loading = e.Weights + e.Runtime
+		}
 		e.Weights -= layers - (layers+n-1)/n
 		e.Exchange += 2 * layers / int64(s.Layers)
 	}

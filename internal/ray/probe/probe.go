@@ -159,7 +159,7 @@ func Probe(ctx context.Context, c *ray.Client, r *Report, need Need, script []by
 			err = left
 		}
 	}()
-	_, err = c.Submit(ctx, ray.Submission{ID: id, Entrypoint: "python ray_probe.py plan.json", Env: ray.RuntimeEnv{WorkingDir: pkg.URI()}})
+	_, err = c.Submit(ctx, ray.Submission{ID: id, Entrypoint: r.Nodes[0].Command("ray_probe.py", "plan.json"), Env: ray.RuntimeEnv{WorkingDir: pkg.URI()}})
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (f *Fake) nodes(w http.ResponseWriter) {
 		}
 		list = append(list, map[string]any{
 			"hostname": n.Host, "ip": n.IP, "now": 1.7e9, "gpus": gpus, "agent": map[string]any{"pid": 10 + i},
-			"cmdline": []string{"/opt/venv/lib/python" + f.Python + "/site-packages/ray/core/src/ray/raylet/raylet"},
+			"cmdline": []string{"/opt/venv/lib/python" + f.Python + "/site-packages/ray/core/src/ray/raylet/raylet", "--python_worker_command=/opt/venv/bin/python setup_worker.py"},
 			"disk":    map[string]any{"/": map[string]any{"total": n.Disk, "free": n.FreeDisk}},
 			"raylet": map[string]any{
 				"nodeId": nodeID(i), "nodeManagerAddress": n.IP, "state": "ALIVE", "isHeadNode": i == 0, "tempDir": "/tmp/ray",
