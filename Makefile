@@ -1,6 +1,8 @@
 # make demo   the main job: train and measure a small model on this machine
 # make test   everything that must hold (CI runs exactly this)
 # make test-kill   a tiny training, killed at twenty random points and on full disks (half an hour)
+# make test-ray   a tiny training on a real Ray cluster of two nodes, against one process and torchrun (minutes)
+# make test-ray-kill   the same, with workers, nodes and the client killed at twenty random points (half an hour)
 # make bench  benchmarks
 # make simulate   how often the intervals hold the truth, in all sizes (minutes)
 # make fuzz   every fuzz target, FUZZTIME each (60s)
@@ -20,7 +22,7 @@ LDFLAGS := -s -w -X bbjtune/internal/cli.version=$(VERSION)
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: build demo test test-go test-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint dist a11y diagrams changelog
+.PHONY: build demo test test-go test-kill test-ray test-ray-kill test-cross test-worker test-ollama bench simulate fuzz review-load review-kill lint dist a11y diagrams changelog
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/bbjtune
@@ -42,6 +44,13 @@ test-go:
 # Each point is a training that is killed and resumed, against one that nothing disturbed.
 test-kill: build
 	BBJTUNE_REQUIRE=1 BBJTUNE_KILLS=20 $(GO) test -timeout 90m -v -run 'TestRealKills|TestRealFullDisk' ./internal/cli
+
+# Both need Linux; the nodes are in network namespaces of their own where that is allowed.
+test-ray: build
+	BBJTUNE_RAY=1 $(GO) test -count 1 -timeout 60m -v -run 'TestRealRay$$' ./internal/cli
+
+test-ray-kill: build
+	BBJTUNE_RAY=1 BBJTUNE_KILLS=20 $(GO) test -count 1 -timeout 120m -v -run TestRealRayKills ./internal/cli
 
 # Every platform that BBj shops run: vet reads the code of each, tests included.
 test-cross:

@@ -66,6 +66,32 @@ def place(device: str) -> torch.device:
     return torch.device("cuda", gpu()) if device == "cuda" else torch.device("cpu")
 
 
+def share_gradients_alone(model: Any) -> None:
+    """Keeps torch's DistributedDataParallel off what is frozen: every process has read it from the same files."""
+    frozen = [name for name, weight in model.named_parameters() if not weight.requires_grad]
+    model._ddp_params_and_buffers_to_ignore = frozen + [name for name, _ in model.named_buffers()]
+
+
+def shard(model: Any, device: str) -> None:
+    """Lays the frozen weights of the model's layers out over the processes, each layer gathered when it is its turn.
+
+    What is trained stays whole in each, and so do embeddings and head. So the gradients, the optimizer and the
+    checkpoints are those of a training without sharding.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh(device, (size(),))
+    whole = model.get_base_model()
+    layers = [each for each in whole.modules() if type(each).__name__ in (whole._no_split_modules or ())]
+    trained = {weight for weight in model.parameters() if weight.requires_grad}
+    for layer in layers:
+        fully_shard(layer, mesh=mesh, reshard_after_forward=True, ignored_params=trained)
+    # The model around them lays nothing out itself; it has them fetch the next layer while one computes.
+    own = {weight for layer in layers for weight in layer.parameters()}
+    fully_shard(whole.base_model, mesh=mesh, ignored_params={w for w in whole.parameters() if w not in own} | trained)
+
+
 def leave() -> None:
     if group.is_initialized():
         group.destroy_process_group()

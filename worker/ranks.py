@@ -85,7 +85,7 @@ def what_failed(said: Path, job: dict[str, Any]) -> Failure:
         if code < 0 and code != -signal.SIGTERM:
             name = signal.Signals(-code).name
             memory = f"; where the system killed it because memory ran out: {less_memory(job)}"
-            what = f"process {int(rank) + 1} of the {job['processes']} of the training was ended by {name}"
+            what = f"process {int(rank) + 1} of {job['processes']} was ended by {name}"
             return Failure("lost_process", what, again + (memory if code == -signal.SIGKILL else ""))
     if failures:
         what = f"the processes of the training lost each other: {failures[0]['message']}"
@@ -129,7 +129,7 @@ def launch(processes: int, request: str, said: Path) -> None:
 
 
 def end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os._exit(1)
 
 

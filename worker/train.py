@@ -78,7 +78,18 @@ class Split:
 
 # Where a job finds files may change between two starts, and so may the number of threads and of processes, and who
 # hears of the losses; the rest may not.
-PLACES = ("output", "train", "valid", "base_model", "adapter_in", "resume", "threads", "processes", "report_to")
+PLACES = (
+    "output",
+    "train",
+    "valid",
+    "base_model",
+    "adapter_in",
+    "resume",
+    "threads",
+    "processes",
+    "sharding",
+    "report_to",
+)
 WATCHING = ("sample_prompts", "sample_every", "sample_tokens")  # has no effect on what is trained
 
 
@@ -258,8 +269,8 @@ def resolve_hardware(job: Job) -> tuple[str, str]:
 def require_shares(job: Job) -> None:
     """Every process must have as many batches of a step as the others, and on GPUs one of its own."""
     workers, batches_a_step = distributed.size(), job["gradient_accumulation"]
-    if job["sharding"] == "fsdp":
-        raise BadInput("the worker does not shard a model yet", "set compute.sharding to none")
+    if job["sharding"] == "fsdp" and workers == 1:
+        raise BadInput("sharding fsdp needs several processes, and this is one", "set sharding to none")
     if batches_a_step % workers:
         more = -(-batches_a_step // workers) * workers
         raise BadInput(
@@ -463,7 +474,10 @@ def resolve_attention(stage: Stage) -> str:
 def nf4_config(job: Job, dtype: torch.dtype) -> BitsAndBytesConfig:
     import bitsandbytes  # noqa: F401  a missing package is named here, not deep inside the loading code
 
+    # What is sharded must be numbers of one type, so the 4-bit weights are kept in the guise of the others'.
+    storage = {"bnb_4bit_quant_storage": dtype} if job["sharding"] == "fsdp" else {}
     return BitsAndBytesConfig(
+        **storage,
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=job["double_quant"],
@@ -545,6 +559,9 @@ class Trainer(SFTTrainer):
         self.turn = 0  # which of this process's batches of a step comes next
         set_seed(self.job["seed"])  # the adapter is initialised from the same numbers in every job
         model = build_model(stage)
+        if self.job["sharding"] == "fsdp":
+            distributed.shard(model, stage.device)
+        distributed.share_gradients_alone(model)
         super().__init__(
             model=model,
             args=sft_config(stage),
@@ -650,7 +667,8 @@ class Trainer(SFTTrainer):
         total, tokens = distributed.total([total, tokens], self.stage.device)
         metrics = {"eval_loss": total / tokens, "eval_tokens": int(tokens)}
         self.log(metrics)
-        if distributed.first():
+        # Where the weights are laid out, answering takes all processes, too.
+        if distributed.first() or self.job["sharding"] == "fsdp":
             self.sample()
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

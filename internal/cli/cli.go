@@ -75,11 +75,14 @@ func Main(ctx context.Context, s Streams) int {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	err := root.ExecuteContext(ctx)
+	var left *leftRunning
 	switch {
 	case err == nil:
 		return statusFine
 	case errors.Is(err, errFindings):
 		return statusFindings
+	case errors.As(err, &left):
+		fmt.Fprintf(s.Err, "bbjtune: %v\nhint: %s\n", left, left.hint(s.Program))
 	case ctx.Err() != nil:
 		fmt.Fprintln(s.Err, "bbjtune: interrupted")
 		fmt.Fprintln(s.Err, "hint: run the same command again; what was finished is not done twice (eval without --again)")

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bbjtune/internal/fault"
 	"bbjtune/internal/recipe"
 )
 
@@ -33,12 +32,4 @@ func (o *computeFlags) apply(r *recipe.Recipe) error {
 	c.Sharding = cmp.Or(o.sharding, c.Sharding)
 	c.Workers = cmp.Or(o.workers, c.Workers)
 	return r.SetCompute(c)
-}
-
-// canCompute refuses an engine that is not there.
-func (p *pipeline) canCompute() error {
-	if p.recipe.Compute.Engine == recipe.Ray {
-		return fault.New("compute.engine is ray, and this bbjtune does not train on a cluster yet", "set compute.engine to torchrun or local")
-	}
-	return nil
 }

@@ -35,6 +35,10 @@ type pipeline struct {
 	// retryErrors asks again what an evaluation got no answer to.
 	retryErrors bool
 
+	only string // the one training that may be carried out, "" for any
+
+	probed bool // the cluster was found fit
+
 	looking bool // nothing is trained or answered, only rows are looked at
 
 	admitted bool     // the recipe was judged, and may be carried out
@@ -139,9 +143,10 @@ func (p *pipeline) ensureEnv(ctx context.Context) error {
 }
 
 // requirements is the list of packages that the worker runs on. Looking at rows
-// takes a tokenizer: a machine without a GPU is spared what only a GPU can use.
+// takes a tokenizer, and so does training elsewhere: a machine without a GPU is spared
+// what only a GPU can use.
 func (p *pipeline) requirements() string {
-	if p.recipe.NeedsBitsandbytes() && !(p.looking && !hasGPU()) {
+	if p.recipe.NeedsBitsandbytes() && (hasGPU() || !p.looking && p.recipe.Compute.Engine != recipe.Ray) {
 		return "requirements-gpu.txt"
 	}
 	return "requirements-cpu.txt"

@@ -13,10 +13,10 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "runs", Short: "what was done, and what changed between two trainings", Args: args(0, 0, "a subcommand: list, show or diff"), RunE: func(cmd *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: "runs", Short: "what was done, what changed between two trainings, and what was left running", Args: args(0, 0, "a subcommand: list, show, diff, attach or cancel"), RunE: func(cmd *cobra.Command, _ []string) error {
 		return cmd.Help()
 	}}
-	c.AddCommand(a.runsListCommand(), a.runsShowCommand(), a.runsDiffCommand())
+	c.AddCommand(a.runsListCommand(), a.runsShowCommand(), a.runsDiffCommand(), a.runsAttachCommand(), a.runsCancelCommand())
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -89,6 +90,19 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// oneJob is a Ray cluster on which one training runs.
+func oneJob(t *testing.T) http.Handler {
+	f := raytest.NewFake("opensesame")
+	f.Takes = time.Hour
+	r := httptest.NewRequest(http.MethodPost, "/api/jobs/", strings.NewReader(`{"submission_id": "bbjtune-there-0123456789ab-stage1-1", "entrypoint": "python ray_driver.py"}`))
+	r.Header.Set("Authorization", "Bearer opensesame")
+	w := httptest.NewRecorder()
+	if f.ServeHTTP(w, r); w.Code != http.StatusOK {
+		t.Fatal(w.Body)
+	}
+	return f
+}
+
 // rayCluster is the address of a stand-in for a Ray cluster of two nodes, which
 // asks for the token "opensesame". The second has an old peft and a name that a
 // terminal might obey.
@@ -139,6 +153,8 @@ func TestScripts(t *testing.T) {
 	t.Cleanup(ollama.Close)
 	another := httptest.NewServer(ollamatest.New())
 	t.Cleanup(another.Close)
+	training := httptest.NewServer(oneJob(t))
+	t.Cleanup(training.Close)
 	cluster, oldCluster := rayCluster(t, "2.60.0"), rayCluster(t, "2.9.3")
 	repository, err := os.Getwd()
 	if err != nil {
@@ -155,6 +171,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("FLAKY", flaky)
 			e.Setenv("OLLAMA", ollama.URL)
 			e.Setenv("OTHER_OLLAMA", another.URL)
+			e.Setenv("RAY_TRAINING", training.URL)
 			e.Setenv("RAY_CLUSTER", cluster)
 			e.Setenv("OLD_RAY_CLUSTER", oldCluster)
 			e.Setenv("REPO", repository+"/../..")

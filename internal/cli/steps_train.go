@@ -52,6 +52,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err := p.admit(ctx); err != nil {
 		return step{}, err
 	}
+	if err := p.needCluster(ctx); err != nil {
+		return step{}, err
+	}
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
 		return step{}, err
@@ -62,15 +65,15 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 	if err := p.needGPU(); err != nil {
 		return step{}, err
 	}
-	if err := p.canCompute(); err != nil {
-		return step{}, err
-	}
 	b, err := p.ensureBase(ctx)
 	if err != nil {
 		return step{}, err
 	}
 	inputs, err := p.trainInputs(data, b)
 	if err != nil {
+		return step{}, err
+	}
+	if err := p.sameTraining(inputs); err != nil {
 		return step{}, err
 	}
 	s, done, err := p.open(p.runs, "train", p.recipe.Name, inputs)
@@ -88,6 +91,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return step{}, err
 	}
 	if err := runs.WriteFile(s.path("recipe.yaml"), resolved); err != nil {
+		return step{}, err
+	}
+	if err := p.pin(s, data); err != nil {
 		return step{}, err
 	}
 	summary := &report.Training{Recipe: p.recipe.Name, Base: p.recipe.Base.Model, Data: describe(counts)}
@@ -120,7 +126,7 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 // needGPU fails before gigabytes are fetched for a training that cannot run here.
 // What was trained elsewhere and copied here is not trained again.
 func (p *pipeline) needGPU() error {
-	if hasGPU() || p.trainedBefore() {
+	if hasGPU() || p.recipe.Compute.Engine == recipe.Ray || p.trainedBefore() {
 		return nil
 	}
 	switch {
@@ -227,11 +233,6 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		return nil, err
 	}
 	paths.Output = out
-	w, release, err := t.p.trainingWorker(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
 	job := absolute(trainer.NewTrain(t.p.recipe, t.n, paths))
 	samples, err := t.samples()
 	if err != nil {
@@ -248,9 +249,13 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		},
 	}
 	defer watch.task.Drop()
-	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) {
+	raw, err := t.carryOut(ctx, job, func(python string, e trainer.Event, again bool) {
+		if again {
+			watch.again(e)
+			return
+		}
 		if e.Event == "environment" {
-			t.environment(w.Python(), e)
+			t.environment(python, e)
 		}
 		board.event(e)
 		watch.event(e)
@@ -278,6 +283,19 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		return nil, err
 	}
 	return st, runs.WriteFile(done, append(text, '\n'))
+}
+
+// carryOut runs the stage's job where the recipe says.
+func (t *stageRun) carryOut(ctx context.Context, job trainer.Train, on func(python string, e trainer.Event, again bool)) (json.RawMessage, error) {
+	if t.p.recipe.Compute.Engine == recipe.Ray {
+		return t.onCluster(ctx, job, func(e trainer.Event, again bool) { on(e.Python, e, again) })
+	}
+	w, release, err := t.p.trainingWorker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) { on(w.Python(), e, false) })
 }
 
 // start is what the stage trains on: the base model with the adapter of the stage
@@ -380,6 +398,19 @@ type watcher struct {
 	valid   string
 	samples string
 	err     error // what came of an event
+}
+
+// again takes in what an earlier process has shown. Answers are judged once more: it
+// may have died before it kept the verdict.
+func (w *watcher) again(e trainer.Event) {
+	switch e.Event {
+	case "data":
+		if e.Split == "train" {
+			w.rows = e.Rows
+		}
+	case "samples", "eval":
+		w.event(e)
+	}
 }
 
 func (w *watcher) event(e trainer.Event) {

@@ -49,7 +49,8 @@ does not stop the others; status 1 then. The recipe's own values are among the
 variants only where --set names them.
 
 With several slots on a machine without a GPU each training gets its part of the
-cores; with GPUs each slot takes the GPU of its number.`,
+cores; with GPUs each slot takes the GPU of its number. With compute.engine ray
+the trainings are jobs of the cluster, --slots of them at a time.`,
 		Example: "  bbjtune sweep recipes/demo-cpu.yaml --set stage2.learning_rate=5e-4,1e-3,2e-3 --set lora.r=16,32 --slots 2",
 		Args:    args(1, 1, "one recipe"),
 		RunE: func(cmd *cobra.Command, list []string) error {
@@ -164,6 +165,9 @@ func (s *sweeping) prepare(ctx context.Context) error {
 			p := s.pipeline(&told, i)
 			defer p.close()
 			if err := p.admit(ctx); err != nil {
+				return err
+			}
+			if err := p.needCluster(ctx); err != nil {
 				return err
 			}
 			_, counts, err := p.buildData(ctx)

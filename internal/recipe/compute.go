@@ -106,3 +106,15 @@ func fewer(stage string, batches, workers int) string {
 	more := (batches + workers - 1) / workers * workers
 	return fmt.Sprintf("set compute.workers to one of %s, or %s.gradient_accumulation to %d", strings.Join(fit, ", "), stage, more)
 }
+
+// Ray is what one worker gets, by Ray's names.
+func (r Resources) Ray() map[string]float64 {
+	list := map[string]float64{"CPU": float64(max(r.CPU, 1))}
+	if r.GPU > 0 {
+		list["GPU"] = float64(r.GPU)
+	}
+	if r.MemoryGB > 0 {
+		list["memory"] = r.MemoryGB * 1e9
+	}
+	return list
+}

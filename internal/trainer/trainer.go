@@ -293,14 +293,15 @@ func (w *Worker) Run(ctx context.Context, job any, jobFile string, on func(Event
 		case "done":
 			return e.Result, nil
 		case "failed":
-			return nil, failure(e)
+			return nil, Failure(e)
 		default:
 			on(e)
 		}
 	}
 }
 
-func failure(e Event) error {
+// Failure is the error that a failed event tells of.
+func Failure(e Event) error {
 	if e.Kind == "internal" {
 		return fault.Newf("its log says more; please report it", "the training worker failed: %s", e.Message)
 	}

@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bbjtune/bbj/check"
+	"bbjtune/internal/fault"
+	"bbjtune/internal/raytrain"
+	"bbjtune/internal/recipe"
+	"bbjtune/internal/record"
+	"bbjtune/internal/runs"
+)
+
+func (a *app) runsAttachCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "attach [RUN]",
+		Short: "follow a training on a cluster that was left running, and finish its folder",
+		Long: `Attach goes on with a training that runs on a Ray cluster (compute.engine: ray)
+where whoever followed it stopped: Ctrl-C leaves the job running, and so does a
+computer that is switched off. What was shown is not shown again. When the job is
+done its results are fetched and the run's folder is complete, as if nothing had
+been interrupted. The data is that of the run, whatever became of its sources.
+
+Without RUN it is the one training that was left running. Starting the same
+command again does the same where recipe and data have not changed.`,
+		Example: "  bbjtune runs attach tiny-0123456789ab",
+		Args:    args(0, 1, "one training"),
+		RunE: func(cmd *cobra.Command, list []string) error {
+			e, err := a.leftBehind(list)
+			if err != nil {
+				return err
+			}
+			if e.State != runs.Complete {
+				if err := a.attach(cmd.Context(), e); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintln(a.Out, e.Path)
+			return nil
+		},
+	}
+}
+
+func (a *app) runsCancelCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel RUN",
+		Short: "end the job of a training that runs on a cluster",
+		Long: `Cancel ends the job of a training on a Ray cluster and waits until it has ended.
+Complete checkpoints stay on the cluster's storage: the same training started
+again goes on from the newest.`,
+		Example: "  bbjtune runs cancel tiny-0123456789ab",
+		Args:    args(1, 1, "one training"),
+		RunE: func(cmd *cobra.Command, list []string) error {
+			e, err := a.leftBehind(list)
+			if err != nil {
+				return err
+			}
+			return a.cancel(cmd.Context(), e)
+		},
+	}
+}
+
+// leftBehind is the training that is named, or the only one that was left running.
+func (a *app) leftBehind(names []string) (runs.Entry, error) {
+	s, err := a.store(names)
+	if err != nil {
+		return runs.Entry{}, err
+	}
+	if len(names) == 1 {
+		e, err := s.Find(names[0], "train")
+		if err == nil && !exists(filepath.Join(e.Path, pinsFile)) {
+			err = fault.New(e.ID+" is no training on a cluster", "bbjtune runs list shows what there is; what trains on this machine ends with its command")
+		}
+		return e, err
+	}
+	return onlyLeft(s)
+}
+
+func onlyLeft(s *record.Store) (runs.Entry, error) {
+	var left []runs.Entry
+	var ids []string
+	for _, e := range s.Entries {
+		if e.Kind == "train" && e.State == runs.Unfinished && exists(filepath.Join(e.Path, pinsFile)) {
+			left, ids = append(left, e), append(ids, e.ID)
+		}
+	}
+	switch len(left) {
+	case 0:
+		return runs.Entry{}, fault.New("no training on a cluster was left running", "bbjtune runs list shows what there is")
+	case 1:
+		return left[0], nil
+	}
+	return runs.Entry{}, fault.Newf("name one of "+strings.Join(ids, ", "), "%d trainings on a cluster were left running", len(left))
+}
+
+// pinsFile says which data a training on a cluster has, for whoever follows it later.
+const pinsFile = "cluster.json"
+
+// pins are what a training that goes on elsewhere must not lose sight of.
+type pins struct {
+	Version int    `json:"version"`
+	Data    string `json:"data"`
+}
+
+const pinsVersion = 1
+
+func (p *pipeline) pin(s, data step) error {
+	if p.recipe.Compute.Engine != recipe.Ray {
+		return nil
+	}
+	return writeJSONFile(s.path(pinsFile), pins{pinsVersion, data.dir.ID})
+}
+
+// attach carries the training of a folder to its end.
+func (a *app) attach(ctx context.Context, e runs.Entry) error {
+	p, err := a.pipeline(filepath.Join(e.Path, "recipe.yaml"))
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	p.engine, p.only = check.Embedded{}, e.ID
+	if err := p.pinned(e.Path); err != nil {
+		return err
+	}
+	_, err = p.train(ctx)
+	return err
+}
+
+// pinned takes the data that a training was begun with.
+func (p *pipeline) pinned(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, pinsFile))
+	if err != nil {
+		return err
+	}
+	var was pins
+	if err := json.Unmarshal(text, &was); err != nil || was.Version != pinsVersion || filepath.Base(was.Data) != was.Data {
+		return fault.Newf("start the training again; a job that is under way is found by its name", "%s is damaged, or another version of bbjtune wrote it", filepath.Join(dir, pinsFile))
+	}
+	path := filepath.Join(filepath.Dir(filepath.Dir(dir)), "data", was.Data)
+	m, err := runs.ReadManifest(path)
+	if errors.Is(err, fs.ErrNotExist) || err != nil && !exists(path) {
+		return fault.Newf("start the training again: it makes the data anew", "the data of this training, %s, is gone", path)
+	}
+	if err != nil {
+		return err
+	}
+	counts := &dataCounts{}
+	if err := json.Unmarshal(m.Result, counts); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	p.data, p.counts = &step{&runs.Dir{Path: path, Kind: "data", ID: m.ID, Key: m.Key}, m}, counts
+	return nil
+}
+
+// sameTraining holds what is about to be trained against the run that was named.
+func (p *pipeline) sameTraining(inputs any) error {
+	if p.only == "" {
+		return nil
+	}
+	key, err := runs.Key("train", inputs)
+	if err != nil {
+		return err
+	}
+	if !strings.HasSuffix(p.only, "-"+key[:12]) {
+		return fault.Newf("bbjtune runs cancel "+p.only+" ends its job; or use the bbjtune and the base model that it was started with",
+			"%s was started with another base model or another bbjtune than are here now", p.only)
+	}
+	return nil
+}
+
+// cancel ends the job of the stage that is under way.
+func (a *app) cancel(ctx context.Context, e runs.Entry) error {
+	for _, stage := range []string{"stage2", "stage1"} {
+		dir := filepath.Join(e.Path, stage)
+		rec, err := raytrain.ReadRecord(dir)
+		if err != nil {
+			return err
+		}
+		if rec == nil || exists(filepath.Join(dir, "stage.json")) {
+			continue
+		}
+		cluster, err := a.connectCluster(ctx, rec.Address)
+		if err != nil {
+			return err
+		}
+		id, err := raytrain.Cancel(ctx, cluster, *rec)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			fmt.Fprintf(a.Out, "job %s ended\n", id)
+			return nil
+		}
+	}
+	fmt.Fprintf(a.Out, "no job of %s is under way\n", e.ID)
+	return nil
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"bbjtune/internal/fault"
+	"bbjtune/internal/ray"
+	"bbjtune/internal/ray/probe"
+	"bbjtune/internal/raytrain"
+	"bbjtune/internal/recipe"
+	"bbjtune/internal/trainer"
+	"bbjtune/worker"
+)
+
+// onCluster carries the stage out on a Ray cluster. Events that an earlier process
+// has heard are marked as such.
+func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e trainer.Event, again bool)) (json.RawMessage, error) {
+	c := t.p.recipe.Compute
+	cluster, err := t.p.connectCluster(ctx, c.Address)
+	if err != nil {
+		return nil, err
+	}
+	dir := abs(t.s.path(t.name()))
+	raw, err := raytrain.Run(ctx, raytrain.Options{
+		Cluster: cluster, Address: cluster.Address, Name: raytrain.NameOf(dir), Dir: dir, Code: worker.Files,
+		Base: t.clusterBase(job.BaseModel), Workers: c.Workers, Resources: c.Resources.Ray(), Storage: c.Storage, Say: t.p.show.Say,
+	}, job, on)
+	var detached *raytrain.Detached
+	if errors.As(err, &detached) {
+		return nil, &leftRunning{run: t.s.dir.ID, cause: err}
+	}
+	return raw, err
+}
+
+// clusterBase is where the nodes find the model: a model of the hub is fetched by
+// them, unless the stage starts from one that was merged here.
+func (t *stageRun) clusterBase(folder string) raytrain.Base {
+	if name, ok := strings.CutPrefix(t.base.identity, "hub:"); ok && folder == absModel(t.base.model) {
+		return raytrain.Base{Hub: name}
+	}
+	return raytrain.Base{Folder: folder}
+}
+
+// needCluster finds out, before anything is prepared, whether a cluster can do the
+// training. What was trained before needs none, and what is only followed runs there.
+func (p *pipeline) needCluster(ctx context.Context) error {
+	c := p.recipe.Compute
+	if c.Engine != recipe.Ray || p.only != "" || p.probed || p.trainedBefore() {
+		return nil
+	}
+	if c.Resources.GPU == 0 && p.recipe.Quantization == "nf4" {
+		return fault.New("quantization nf4 needs NVIDIA GPUs, and compute.resources.gpu is 0", "set compute.resources.gpu to 1, or quantization to none for a small model")
+	}
+	client, err := p.connectCluster(ctx, c.Address)
+	if err != nil {
+		return err
+	}
+	nodes, err := client.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if len(nodes) > 1 && c.Storage == "" {
+		return fault.Newf("set compute.storage to a folder that all nodes see under the same path", "the cluster has %d nodes, and compute.storage is not set: a training could not go on where one of them dies", len(nodes))
+	}
+	return p.probe(ctx, client)
+}
+
+// probeLimits leave room for a cluster that is busy with other work.
+var probeLimits = probe.Limits{Start: 3 * time.Minute, Answer: 2 * time.Minute}
+
+// probe has every node say whether it can take part.
+func (p *pipeline) probe(ctx context.Context, client *ray.Client) error {
+	need, err := clusterNeed(p.recipe.Compute)
+	if err != nil {
+		return err
+	}
+	script, err := worker.Files.ReadFile("ray_probe.py")
+	if err != nil {
+		return err
+	}
+	task := p.show.Start("probe of the cluster")
+	defer task.Drop()
+	report, err := probe.Check(ctx, client, need, script, probeLimits)
+	if err != nil {
+		return err
+	}
+	task.End("%s ready", counted(len(report.Nodes), "node"))
+	p.probed = true
+	for _, f := range report.Findings(need) { // warnings, or Check had failed
+		p.show.Say("  %s: %s", f.Severity, f.Message)
+	}
+	return nil
+}
+
+// leftRunning is how a command ends that was interrupted while a cluster trains.
+type leftRunning struct {
+	run   string
+	cause error
+}
+
+func (l *leftRunning) Error() string { return l.cause.Error() }
+func (l *leftRunning) Unwrap() error { return l.cause }
+
+func (l *leftRunning) hint(program string) string {
+	return fmt.Sprintf("%[1]s runs attach %[2]s follows it again, %[1]s runs cancel %[2]s ends it", filepath.Base(program), l.run)
+}

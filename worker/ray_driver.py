@@ -1,0 +1,283 @@
+"""A train job on a Ray cluster: python ray_driver.py, the entry point of a submitted job.
+
+The program packs this file, the worker's own files, the rows and spec.json into one package. Here Ray Train starts the
+workers, each of which runs train.train() as the local worker does; what rank 0 tells goes into a file of numbered
+events in the session's log folder, from where the program follows it over the cluster's address alone. A worker or a
+node that dies is replaced by Ray Train, and the training goes on from the newest complete checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from ray._private.worker import global_worker
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from jobs import Failure, check_job, classify
+
+SPEC = Path("spec.json")
+# So often in a row may the workers fail without a step between: what fails each time is no accident.
+FAILURES = 3
+# How long the workers may take to start before the program is told what they wait for.
+PATIENCE_SECONDS = 45.0
+# What the finished stage hands over. Checkpoints stay where they are: they only serve to resume.
+HANDED_OVER = ("adapter", "training_config.json", "training_log.jsonl")
+
+
+class Events:
+    """The only writer of the events, an actor on the driver's node. Each event has a number, from 1."""
+
+    def __init__(self, path: str) -> None:
+        self.file = Path(path).open("w", encoding="utf-8", newline="\n")
+        self.number = 0
+        self.state: dict[str, Any] = {"started": 0, "failures": 0, "failure": None, "result": None}
+
+    def put(self, event: str, **fields: Any) -> None:
+        from worker import finite
+
+        self.number += 1
+        line = finite({"n": self.number, "at": round(time.time(), 2), "event": event, **fields})
+        self.file.write(json.dumps(line, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+        self.file.flush()
+        if event == "step":
+            self.state["failures"] = 0
+
+    def started(self) -> None:
+        self.state["started"] += 1
+
+    def lost(self, rank: int, why: str) -> None:
+        """A worker died, or failed because another one did."""
+        self.state["failures"] += 1
+        self.state["why"] = f"worker {rank}: {why}"
+        if self.state["failures"] < FAILURES:
+            self.put(
+                "log", level="warning", message=f"worker {rank} was lost: {why}; the workers are started once more"
+            )
+
+    def fail(self, failure: dict[str, str]) -> None:
+        self.state["failure"] = self.state["failure"] or failure
+
+    def finish(self, result: dict[str, Any]) -> None:
+        self.state["result"] = result
+
+    def look(self) -> dict[str, Any]:
+        return self.state
+
+
+class Watch(ray.train.UserCallback):
+    """Tells of the workers that Ray Train lost."""
+
+    def __init__(self, events: Any) -> None:
+        self.events = events
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        # Where one is gone, the others fail in what they do together: the first cause is told.
+        found = {rank: reason(error) for rank, error in sorted(worker_exceptions.items())}
+        rank = next((rank for rank, why in found.items() if why in GONE), min(found))
+        self.events.lost.remote(rank, found[rank])
+
+
+GONE = ("its node is gone", "its process died", "it took more memory than its node has")
+
+
+def reason(error: Exception) -> str:
+    """Why a worker failed, in a few words."""
+    error = getattr(error, "health_check_failure", error)
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return GONE[2]
+    if isinstance(error, ray.exceptions.RayActorError):
+        return GONE[0] if "its node has died" in str(error) else GONE[1]
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip()[:300] if lines else type(error).__name__
+
+
+def loop(config: dict[str, Any]) -> None:
+    """What each worker does: the train job, of which rank 0 tells."""
+    events, job = config["events"], config["job"]
+    rank = ray.train.get_context().get_world_rank()
+    if rank == 0:
+        ray.get(events.started.remote())
+    try:
+        import train
+
+        result = train.train(job, teller(events) if rank == 0 else silent)
+        if rank == 0:
+            ray.get(events.finish.remote(result))
+    except Exception as error:
+        failure = classify(error, job)
+        # The death of another worker looks like a defect here; Ray Train starts them all again.
+        if failure.kind != "internal":
+            ray.get(events.fail.remote(asdict(failure)))
+        raise
+
+
+def teller(events: Any) -> Callable[..., None]:
+    def emit(event: str, **fields: Any) -> None:
+        if event == "environment":
+            fields |= {"python": platform.python_version(), "packages": fields["packages"] | {"ray": ray.__version__}}
+        events.put.remote(event, **fields)
+
+    return emit
+
+
+def silent(event: str, **fields: Any) -> None:
+    """Every worker knows the same; one tells."""
+
+
+def main() -> None:
+    spec = json.loads(SPEC.read_text(encoding="utf-8"))
+    ray.init(log_to_driver=False)
+    here = Path(global_worker.node.get_logs_dir_path()) / "bbjtune" / os.environ["BBJTUNE_SUBMISSION"]
+    here.mkdir(parents=True, exist_ok=True)
+    node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    events = ray.remote(num_cpus=0, scheduling_strategy=node)(Events).remote(str(here / "events.jsonl"))
+    try:
+        output = output_folder(spec)
+        offer(output, here / "output")
+        spec["job"] = check_job(spec["job"] | {"output": str(output)})
+        failure = carry_out(spec, events)
+    except Exception as error:
+        traceback.print_exc()
+        failure = asdict(classify(error))
+    if failure:
+        ray.get(events.put.remote("failed", **failure))
+        sys.exit(1)
+    result = ray.get(events.look.remote())["result"]
+    ray.get(events.put.remote("done", result=result, files=handed_over(output)))
+
+
+def output_folder(spec: dict[str, Any]) -> Path:
+    """Where checkpoints and results go: on the shared storage, or, where there is one node alone, on that."""
+    root = Path(spec["storage"]) if spec["storage"] else Path(tempfile.gettempdir()) / "bbjtune"
+    output = root / "runs" / spec["name"]
+    output.mkdir(parents=True, exist_ok=True)
+    return output
+
+
+def offer(output: Path, link: Path) -> None:
+    """Shows the output in the session's log folder, whose files the cluster's address hands out."""
+    link.unlink(missing_ok=True)
+    link.symlink_to(output, target_is_directory=True)
+
+
+def carry_out(spec: dict[str, Any], events: Any) -> dict[str, str] | None:
+    """Runs the job to its end. Returns the failure, if it ends in one."""
+    ended: list[BaseException | None] = []
+
+    def fit() -> None:
+        try:
+            trainer(spec, events).fit()
+            ended.append(None)
+        except BaseException as error:
+            ended.append(error)
+
+    threading.Thread(target=fit, daemon=True).start()
+    waiting = Waiting(spec, events)
+    while not ended:
+        time.sleep(0.5)
+        state = ray.get(events.look.remote())
+        if state["failure"]:
+            return state["failure"]
+        if state["failures"] >= FAILURES:
+            why = (
+                f"the workers failed {FAILURES} times in a row without a step between; the last one was {state['why']}"
+            )
+            return asdict(Failure("workers_lost", why, "the log of the job says more: ray job logs ID"))
+        waiting.look(state)
+    error = ended[0]
+    state = ray.get(events.look.remote())
+    if error is None and state["result"] is not None:
+        return None
+    said = reason(error) if isinstance(error, Exception) else "the workers ended without a result"
+    return state["failure"] or asdict(Failure("internal", said, ""))
+
+
+class Waiting:
+    """Says so, once each time, where workers wait for resources that the cluster does not have free."""
+
+    def __init__(self, spec: dict[str, Any], events: Any) -> None:
+        self.spec, self.events = spec, events
+        self.since = time.monotonic()
+        self.attempt = (0, 0)
+        self.told = False
+
+    def look(self, state: dict[str, Any]) -> None:
+        attempt = (state["started"], state["failures"])
+        if attempt != self.attempt:
+            self.attempt, self.since, self.told = attempt, time.monotonic(), False
+        if time.monotonic() - self.since < PATIENCE_SECONDS or self.told or not waiting_for_room():
+            return
+        self.told = True
+        asked = " and ".join(f"{amount:g} {name}" for name, amount in sorted(resources(self.spec).items()))
+        free = ", ".join(
+            f"{ray.available_resources().get(name, 0):g} {name} of {ray.cluster_resources().get(name, 0):g} free"
+            for name in sorted(resources(self.spec))
+        )
+        self.events.put.remote(
+            "log",
+            level="warning",
+            message=f"waiting for {self.spec['workers']} workers with {asked} each; the cluster has {free}",
+        )
+
+
+def waiting_for_room() -> bool:
+    return any(group["state"] == "PENDING" for group in ray.util.placement_group_table().values())
+
+
+def resources(spec: dict[str, Any]) -> dict[str, float]:
+    return {"CPU": 1.0} | spec["resources"]
+
+
+def trainer(spec: dict[str, Any], events: Any) -> TorchTrainer:
+    return TorchTrainer(
+        loop,
+        train_loop_config={"job": spec["job"], "events": events},
+        torch_config=TorchConfig(timeout_s=spec.get("timeout_s", 1800)),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=spec["workers"],
+            use_gpu=resources(spec).get("GPU", 0) > 0,
+            resources_per_worker=resources(spec),
+            placement_strategy=spec.get("placement", "PACK"),
+        ),
+        run_config=ray.train.RunConfig(
+            name=spec["name"].replace("/", "-") + "-" + os.environ["BBJTUNE_SUBMISSION"],
+            storage_path=str(Path(spec["job"]["output"]).parent / "ray"),
+            # Counted here, where a step between two failures makes them two accidents.
+            failure_config=ray.train.FailureConfig(max_failures=-1),
+            callbacks=[Watch(events)],
+        ),
+    )
+
+
+def handed_over(output: Path) -> list[dict[str, Any]]:
+    """The files of the finished stage: paths below the output, sizes and hashes."""
+    files = [path for name in HANDED_OVER for path in [output / name, *sorted((output / name).rglob("*"))]]
+    return [
+        {"path": path.relative_to(output).as_posix(), "size": path.stat().st_size, "sha256": sha256(path)}
+        for path in files
+        if path.is_file()
+    ]
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    main()
