@@ -133,19 +133,33 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// Remove stops a job, waits until it has ended, and makes the cluster forget it.
+// Remove stops a job, waits until it has ended, and makes the cluster forget it. Ray
+// itself looks once a second what became of a job, and writes down as failed what is
+// gone by then: so it is given the time to see the end, and looked at again.
 func (c *Client) Remove(ctx context.Context, id string) error {
-	if err := c.Stop(ctx, id); err != nil {
-		return err
+	err := c.Stop(ctx, id)
+	if err == nil {
+		_, err = c.Wait(ctx, id)
 	}
-	if _, err := c.Wait(ctx, id); err != nil {
-		if Is(err, NotFound) {
-			return nil
+	for err == nil {
+		if err = sleep(ctx, c.Settle); err == nil {
+			err = c.Delete(ctx, id)
 		}
-		return err
+		if err == nil {
+			err = sleep(ctx, c.Settle)
+		}
+		if err == nil {
+			_, err = c.Job(ctx, id)
+		}
 	}
-	return c.Delete(ctx, id)
+	if Is(err, NotFound) {
+		return nil
+	}
+	return err
 }
+
+// settleTime is the default of [Client.Settle].
+const settleTime = 1500 * time.Millisecond
 
 // pollTime is how often a job is asked for.
 const pollTime = 300 * time.Millisecond

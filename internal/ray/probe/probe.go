@@ -200,7 +200,7 @@ func (p *plan) writeHere() (clean func()) {
 
 // remove takes the job away, even when the caller gives up.
 func remove(ctx context.Context, c *ray.Client, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 25*time.Second)
 	defer cancel()
 	if err := c.Remove(ctx, id); err != nil {
 		return fault.Wrap(fmt.Errorf("remove the job of the probe: %w", err), "remove it yourself: ray job stop "+id+"; ray job delete "+id)
