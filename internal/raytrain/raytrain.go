@@ -58,6 +58,7 @@ const (
 
 // Cluster is what a job needs of a cluster; [ray.Client] is one.
 type Cluster interface {
+	Nodes(ctx context.Context) ([]ray.Node, error)
 	Upload(ctx context.Context, p *ray.Package) (sent bool, err error)
 	Submit(ctx context.Context, s ray.Submission) (started bool, err error)
 	Job(ctx context.Context, id string) (ray.Job, error)
@@ -188,12 +189,16 @@ func (r *run) submit(ctx context.Context) error {
 	if _, err := r.Cluster.Upload(ctx, parcel); err != nil {
 		return err
 	}
+	nodes, err := r.Cluster.Nodes(ctx)
+	if err != nil {
+		return err
+	}
 	// Recorded first: killed right after it was started, it is found again.
 	if err := r.record(); err != nil {
 		return err
 	}
 	_, err = r.Cluster.Submit(ctx, ray.Submission{
-		ID: r.id(), Entrypoint: entrypoint, Env: ray.RuntimeEnv{WorkingDir: parcel.URI(), Vars: environment(r.id())},
+		ID: r.id(), Entrypoint: nodes[0].Command("ray_driver.py"), Env: ray.RuntimeEnv{WorkingDir: parcel.URI(), Vars: environment(r.id())},
 		Metadata: map[string]string{"bbjtune": r.Options.Name},
 	})
 	if err == nil {
@@ -201,8 +206,6 @@ func (r *run) submit(ctx context.Context) error {
 	}
 	return err
 }
-
-const entrypoint = "python ray_driver.py"
 
 // environment is what the libraries read when they are loaded, on every node: the
 // same as the local worker sets.

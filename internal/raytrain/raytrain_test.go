@@ -44,6 +44,10 @@ type fakeJob struct {
 	lost bool
 }
 
+func (c *fakeCluster) Nodes(context.Context) ([]ray.Node, error) {
+	return []ray.Node{{Interpreter: "/opt/ray/bin/python"}}, nil
+}
+
 func (c *fakeCluster) Upload(context.Context, *ray.Package) (bool, error) {
 	c.uploaded++
 	return true, nil
@@ -200,7 +204,7 @@ func TestRunFollowsToTheEnd(t *testing.T) {
 		t.Errorf("heard %v, and again %v", tr.steps, tr.again)
 	}
 	s := tr.submitted[0]
-	if s.ID != "bbjtune-tiny-0123-stage1-1" || s.Env.WorkingDir == "" || s.Env.Vars["BBJTUNE_SUBMISSION"] != s.ID {
+	if s.ID != "bbjtune-tiny-0123-stage1-1" || s.Env.WorkingDir == "" || s.Entrypoint != "'/opt/ray/bin/python' 'ray_driver.py'" || s.Env.Vars["BBJTUNE_SUBMISSION"] != s.ID {
 		t.Errorf("%+v", s)
 	}
 }
