@@ -18,8 +18,8 @@ import (
 // are stopped. The client is killed in the middle: the same command follows what is
 // under way, and nothing is trained twice.
 func TestRealRaySweep(t *testing.T) {
-	c := newClustered(t, "0.06", "0.4")
-	c.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage1: {enabled: false}\nstage2: {eval_steps: 2, sample_prompts: 0}\n")
+	c := newClustered(t, "false", "0.4")
+	c.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage2: {eval_steps: 2, sample_prompts: 0}\n")
 	args := []string{"sweep", "sweep.yaml", "--set", "stage2.learning_rate=1e-2,1e-5,3e-3,1e-4,1e-3,3e-5", "--slots", "2", "--train-only",
 		"--early-stop", "asha", "--grace", "1", "--eta", "2", "--output-format", "json",
 		"--compute", "ray", "--compute-address", c.cluster.Address, "--compute-storage", c.cluster.Shared}
