@@ -47,19 +47,29 @@ func TestRealRaySweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	trained := 0
 	for _, j := range jobs {
-		if !strings.HasSuffix(j.ID, "-1") || !j.Status.Ended() {
+		if !j.Status.Ended() {
 			t.Errorf("job %s is %s", j.ID, j.Status)
 		}
+		if strings.HasPrefix(j.ID, "bbjtune-probe-") {
+			continue
+		}
+		if trained++; !strings.HasSuffix(j.ID, "-1") {
+			t.Errorf("a variant was trained by a second job, %s", j.ID)
+		}
 	}
-	if len(jobs) != 6 {
-		t.Errorf("%d jobs for six variants", len(jobs))
+	if trained != 6 {
+		t.Errorf("%d jobs trained six variants", trained)
 	}
 	if again, _ := c.run(args...); !sameRows(t, again, out) {
 		t.Errorf("done again\n%s\nfirst\n%s", again, out)
 	}
-	diff, _ := c.run("runs", "diff", filepath.Base(got.Table.Rows[0].Run), filepath.Base(c.finished(&got.Table)[0].Run))
-	t.Log(diff)
+	ended := finished(&got.Table)
+	diff, _ := c.run("runs", "diff", filepath.Base(ended[0].Run), filepath.Base(ended[len(ended)-1].Run))
+	if len(ended) > 1 && !strings.Contains(diff, "stage2.learning_rate") {
+		t.Errorf("runs diff does not name what changed:\n%s", diff)
+	}
 }
 
 // manifest waits until a training is complete.
@@ -91,7 +101,7 @@ func (c *clustered) manifests() map[string]string {
 	return texts
 }
 
-func (c *clustered) finished(table *sweep.Table) (list []sweep.Row) {
+func finished(table *sweep.Table) (list []sweep.Row) {
 	for _, r := range table.Rows {
 		if r.Loss != nil {
 			list = append(list, r)
