@@ -43,7 +43,7 @@ test-go:
 
 # Each point is a training that is killed and resumed, against one that nothing disturbed.
 test-kill: build
-	BBJTUNE_REQUIRE=1 BBJTUNE_KILLS=20 $(GO) test -timeout 90m -v -run 'TestRealKills|TestRealFullDisk|TestRealSweepStopsEarly' ./internal/cli
+	BBJTUNE_REQUIRE=1 BBJTUNE_KILLS=20 $(GO) test -timeout 90m -v -run 'TestRealKills|TestRealFullDisk|TestRealTorchrun|TestRealSweepStopsEarly' ./internal/cli
 
 # Both need Linux; the nodes are in network namespaces of their own where that is allowed.
 test-ray: build

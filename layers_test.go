@@ -96,6 +96,9 @@ var layers = map[string][]string{
 	"internal/parity":            {"internal/chat", "internal/fault", "internal/stats"},
 	"internal/pyenv":             {"internal/fault", "internal/proc", "internal/runs"},
 	"internal/trainer":           {"internal/chat", "internal/fault", "internal/llm", "internal/proc", "internal/recipe", "internal/runs"},
+	"internal/ray":               {"internal/fault"},
+	"internal/ray/probe":         {"internal/fault", "internal/ray"},
+	"internal/ray/raytest":       {"internal/pyenv", "worker"},
 	"internal/raytrain":          {"internal/fault", "internal/ray", "internal/runs", "internal/trainer"},
 	"worker":                     {"internal/runs"},
 }

@@ -19,6 +19,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,20 @@ def environment(job: dict[str, Any]) -> dict[str, str]:
 # What each left behind that failed: the ranks a file each, and the launcher how they ended.
 
 
+def leave(said: Path, name: str, error: Exception, job: dict[str, Any] | None) -> None:
+    failure = classify(error, job)
+    if failure.kind != "bad_input":
+        traceback.print_exc(file=sys.stderr)
+        sys.stderr.flush()
+    left = {"at": time.time(), "lost": failure.kind == "internal" and lost(error)} | asdict(failure)
+    (said / f"failed-{name}.json").write_text(json.dumps(left))
+
+
 def what_failed(said: Path, job: dict[str, Any]) -> Failure:
     """The failure that came first; that others lost their connection to the one that failed tells nothing."""
-    failures = sorted((json.loads(path.read_text()) for path in said.glob("rank-*.json")), key=lambda each: each["at"])
+    failures = sorted(
+        (json.loads(path.read_text()) for path in said.glob("failed-*.json")), key=lambda each: each["at"]
+    )
     causes = [each for each in failures if not each["lost"]]
     if causes:
         return Failure(causes[0]["kind"], causes[0]["message"], causes[0]["hint"])
@@ -105,9 +117,18 @@ def lost(error: BaseException) -> bool:
 def launch(processes: int, request: str, said: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
+    import torch
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    import worker
+
+    job = worker.read_job(request)
+    try:
+        require_gpus(job, torch.cuda.device_count())
+    except BadInput as error:
+        leave(said, "launcher", error, job)
+        sys.exit(1)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -126,6 +147,15 @@ def launch(processes: int, request: str, said: Path) -> None:
         codes = {str(rank): failure.exitcode for rank, failure in error.failures.items()}
         (said / "ended.json").write_text(json.dumps(codes))
         sys.exit(1)
+
+
+def require_gpus(job: dict[str, Any], found: int) -> None:
+    """Two processes on one GPU would only be in each other's way, and NCCL refuses them."""
+    if job["device"] != "cpu" and 0 < found < job["processes"]:
+        raise BadInput(
+            f"{job['processes']} processes need a GPU each, and this machine shows {found}",
+            f"set compute.workers to {found} or less",
+        )
 
 
 def end_with_parent() -> None:
@@ -153,13 +183,7 @@ def rank(request: str, said: Path) -> None:
         if distributed.first():
             protocol.emit("done", result=result)
     except Exception as error:
-        failure = classify(error, job)
-        if failure.kind != "bad_input":
-            traceback.print_exc(file=sys.stderr)
-        left = {"at": time.time(), "lost": failure.kind == "internal" and lost(error)}
-        path = said / f"rank-{os.environ['RANK']}.json"
-        path.write_text(json.dumps(left | {"kind": failure.kind, "message": failure.message, "hint": failure.hint}))
-        sys.stderr.flush()
+        leave(said, os.environ["RANK"], error, job)
         os._exit(1)  # libraries that wait for the other ranks at the end would wait in vain
 
 

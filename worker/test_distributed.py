@@ -23,6 +23,7 @@ import torch  # noqa: E402
 from torch.distributed.tensor import DTensor  # noqa: E402
 
 import distributed  # noqa: E402
+import ranks  # noqa: E402
 import train  # noqa: E402
 from jobs import BadInput, check_job  # noqa: E402
 from test_worker import Fixture  # noqa: E402
@@ -245,6 +246,13 @@ class Ranks(unittest.TestCase):
         said = self.said("killed")
         self.assertIn("kind='lost_process', message='process 2 of 2 was ended by SIGKILL'", said)
         self.assertIn("goes on from the newest complete checkpoint", said)
+
+    def test_each_has_a_gpu_of_its_own(self) -> None:
+        job = {"device": "auto", "processes": 4}
+        for device, found in (("auto", 0), ("auto", 4), ("cpu", 1), ("cuda", 8)):
+            ranks.require_gpus(job | {"device": device}, found)
+        with self.assertRaisesRegex(BadInput, "4 processes need a GPU each, and this machine shows 2"):
+            ranks.require_gpus(job, 2)
 
     def test_nobody_outlives_the_parent(self) -> None:
         driver = self.start("endless")

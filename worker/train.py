@@ -267,7 +267,7 @@ def resolve_hardware(job: Job) -> tuple[str, str]:
 
 
 def require_shares(job: Job) -> None:
-    """Every process must have as many batches of a step as the others, and on GPUs one of its own."""
+    """Every process must have as many batches of a step as the others."""
     workers, batches_a_step = distributed.size(), job["gradient_accumulation"]
     if job["sharding"] == "fsdp" and workers == 1:
         raise BadInput("sharding fsdp needs several processes, and this is one", "set sharding to none")

@@ -71,6 +71,9 @@ func (p *pipeline) needCluster(ctx context.Context) error {
 	if c.Engine != recipe.Ray || p.only != "" || p.probed || p.trainedBefore() {
 		return nil
 	}
+	if c.Resources.GPU == 0 && p.recipe.Quantization == "nf4" {
+		return fault.New("quantization nf4 needs NVIDIA GPUs, and compute.resources.gpu is 0", "set compute.resources.gpu to 1, or quantization to none for a small model")
+	}
 	client, err := p.connectCluster(ctx, c.Address)
 	if err != nil {
 		return err

@@ -220,12 +220,16 @@ func Training(s Shape, r *recipe.Recipe) Estimate {
 }
 
 // weights: NF4 quantizes the linear layers of the decoder; embeddings stay in 16 bit.
+// Weights in 4 bit are read whole onto each GPU before they are laid out. Of others
+// each worker has its part, and two layers whole: that which computes, and the next.
 func (s Shape) weights(r *recipe.Recipe) int64 {
 	switch {
 	case r.Quantization == "nf4" && r.DoubleQuant:
 		return int64(float64(s.Linear())*nf4DoubleBytes) + s.embeddings()*s.Embedding()*bytes16
 	case r.Quantization == "nf4":
 		return int64(float64(s.Linear())*nf4Bytes) + s.embeddings()*s.Embedding()*bytes16
+	case r.Compute.Sharding == "fsdp":
+		return (s.Linear()/int64(r.Compute.Workers) + 2*s.Linear()/int64(s.Layers) + s.embeddings()*s.Embedding()) * width(r)
 	}
 	return s.Parameters() * width(r)
 }

@@ -59,9 +59,13 @@ func TestTermsOf14B(t *testing.T) {
 
 		"weights with double quantization": {fourteen(func(r *recipe.Recipe) { r.DoubleQuant = true }).Weights, 6815692800 + 3114270720},
 		"weights in 16 bit":                {fourteen(func(r *recipe.Recipe) { r.Quantization = "none" }).Weights, 2 * 14769192960},
-		"weights in 32 bit":                {fourteen(func(r *recipe.Recipe) { r.Quantization, r.Precision = "none", "fp32" }).Weights, 4 * 14769192960},
-		"adapter with Adam in 32 bit":      {fourteen(func(r *recipe.Recipe) { r.Optimizer = "adamw_torch" }).Adapter, 137625600 * 16},
-		"adapter of twice the rank":        {fourteen(func(r *recipe.Recipe) { r.Lora.R = 64 }).Adapter, 2 * 1376256000},
+		// (13,212,057,600 ÷ 4 + 2 × 275,251,200 + 1,557,135,360) × 2
+		"weights laid out over four": {fourteen(func(r *recipe.Recipe) {
+			r.Quantization, r.Compute = "none", recipe.Compute{Engine: recipe.Torchrun, Workers: 4, Sharding: "fsdp"}
+		}).Weights, 10821304320},
+		"weights in 32 bit":           {fourteen(func(r *recipe.Recipe) { r.Quantization, r.Precision = "none", "fp32" }).Weights, 4 * 14769192960},
+		"adapter with Adam in 32 bit": {fourteen(func(r *recipe.Recipe) { r.Optimizer = "adamw_torch" }).Adapter, 137625600 * 16},
+		"adapter of twice the rank":   {fourteen(func(r *recipe.Recipe) { r.Lora.R = 64 }).Adapter, 2 * 1376256000},
 		// 32 × 48 × (5120 + 5120 + 5120 + 1024) × 10
 		"adapter on queries and values": {fourteen(func(r *recipe.Recipe) { r.Lora.Targets = recipe.Targets{"q_proj", "v_proj"} }).Adapter, 32 * 48 * (10240 + 6144) * 10},
 		"stop tokens, trained":          {fourteen(func(r *recipe.Recipe) { r.Lora.TrainStopTokens = true }).StopTokens, 778567680 * (2*2 + 4)},

@@ -139,7 +139,7 @@ func goodJob(t *testing.T, client *ray.Client, s ray.Submission) {
 		t.Fatalf("job %+v, %v", j, err)
 	}
 	logs, err := client.Logs(t.Context(), s.ID)
-	if err != nil || !strings.HasSuffix(logs, "hello world\n") {
+	if err != nil || !strings.Contains(logs, "hello world\n") {
 		t.Fatalf("logs %q, %v", logs, err)
 	}
 	// Followed, broken off after the first line, and followed on from there.
@@ -185,11 +185,14 @@ func stoppedJob(t *testing.T, client *ray.Client) {
 	if _, err := client.Submit(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	for {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		if logs, err := client.Logs(t.Context(), s.ID); err != nil {
 			t.Fatal(err)
-		} else if strings.HasSuffix(logs, "asleep\n") {
+		} else if strings.Contains(logs, "\nasleep\n") {
 			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the job does not start")
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

@@ -133,19 +133,33 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// Remove stops a job, waits until it has ended, and makes the cluster forget it.
+// Remove stops a job, waits until it has ended, and makes the cluster forget it. Ray
+// itself looks once a second what became of a job, and writes down as failed what is
+// gone by then: so it is given the time to see the end, and looked at again.
 func (c *Client) Remove(ctx context.Context, id string) error {
-	if err := c.Stop(ctx, id); err != nil {
-		return err
+	err := c.Stop(ctx, id)
+	if err == nil {
+		_, err = c.Wait(ctx, id)
 	}
-	if _, err := c.Wait(ctx, id); err != nil {
-		if Is(err, NotFound) {
-			return nil
+	for err == nil {
+		if err = sleep(ctx, c.Settle); err == nil {
+			err = c.Delete(ctx, id)
 		}
-		return err
+		if err == nil {
+			err = sleep(ctx, c.Settle)
+		}
+		if err == nil {
+			_, err = c.Job(ctx, id)
+		}
 	}
-	return c.Delete(ctx, id)
+	if Is(err, NotFound) {
+		return nil
+	}
+	return err
 }
+
+// settleTime is the default of [Client.Settle].
+const settleTime = 1500 * time.Millisecond
 
 // pollTime is how often a job is asked for.
 const pollTime = 300 * time.Millisecond
@@ -187,10 +201,17 @@ const lineBytes = 1 << 20
 // Follow reads what a job's driver writes, from an offset in bytes on, and calls line
 // for every line without its end, with the offset behind it: what to give when the
 // connection broke and is made anew. It returns when the connection ends, with an
-// error of line, or when ctx is done; the end of the job does not end it. Lines are
-// foreign text.
+// error of line, or when ctx is done; the end of the job does not end it. A job that
+// has not started is [NotFound]. Lines are foreign text.
 func (c *Client) Follow(ctx context.Context, id string, offset int64, line func(text string, offset int64) error) error {
-	body, err := c.open(ctx, "stream", url.Values{"submission_id": {id}, "lines": {"-1"}, "interval": {"0.2"}})
+	j, err := c.Job(ctx, id)
+	if err != nil {
+		return err
+	}
+	if j.Node == "" {
+		return c.failure(NotFound, "job %s has not started yet", clip(id))
+	}
+	body, err := c.open(ctx, "stream", url.Values{"node_id": {j.Node}, "filename": {"job-driver-" + id + ".log"}, "lines": {"-1"}, "interval": {"0.2"}})
 	if err != nil {
 		return err
 	}

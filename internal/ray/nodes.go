@@ -16,6 +16,8 @@ type Node struct {
 	Head bool   `json:"head"`
 	// Python is its interpreter's, major and minor; empty where it is not told.
 	Python string `json:"python,omitempty"`
+	// Interpreter is the path there of the one that runs Ray's workers.
+	Interpreter string `json:"interpreter,omitempty"`
 
 	CPUs float64 `json:"cpus"`
 	GPUs float64 `json:"gpus"`
@@ -113,7 +115,7 @@ func (s summary) node(used map[string][2]float64) Node {
 	total := s.Raylet.ResourcesTotal
 	free := func(resource string) float64 { return max(0, total[resource]-used[resource][0]) }
 	n := Node{
-		ID: s.Raylet.NodeID, IP: s.Raylet.NodeManagerAddress, Host: s.Hostname, Head: s.Raylet.IsHeadNode, Python: pythonAmong(s.Cmdline),
+		ID: s.Raylet.NodeID, IP: s.Raylet.NodeManagerAddress, Host: s.Hostname, Head: s.Raylet.IsHeadNode, Python: firstMatch(sitePackages, s.Cmdline), Interpreter: firstMatch(workerCommand, s.Cmdline),
 		CPUs: total["CPU"], GPUs: total["GPU"], Memory: int64(total["memory"]),
 		FreeCPUs: free("CPU"), FreeGPUs: free("GPU"), FreeMemory: int64(free("memory")),
 		ObjectStore: int64(total["objectStoreMemory"]), StoreUsed: int64(s.Raylet.ObjectStoreUsed), Now: s.Now,
@@ -129,14 +131,33 @@ func (s summary) node(used map[string][2]float64) Node {
 	return n
 }
 
-// sitePackages is where the raylet's own files lie: it names the Python.
-var sitePackages = regexp.MustCompile(`/python(3\.\d+)/(?:site|dist)-packages/`)
+// sitePackages is where the raylet's own files lie: it names the Python. The command
+// of its workers names the interpreter.
+var (
+	sitePackages  = regexp.MustCompile(`/python(3\.\d+)/(?:site|dist)-packages/`)
+	workerCommand = regexp.MustCompile(`^--python_worker_command=(/\S+)`)
+)
 
-func pythonAmong(cmdline []string) string {
+func firstMatch(pattern *regexp.Regexp, cmdline []string) string {
 	for _, arg := range cmdline {
-		if m := sitePackages.FindStringSubmatch(arg); m != nil {
+		if m := pattern.FindStringSubmatch(arg); m != nil {
 			return m[1]
 		}
 	}
 	return ""
 }
+
+// Command is a line for the shell of the node that runs a script by the interpreter of
+// Ray's workers: the one on the PATH may be another, without Ray.
+func (n Node) Command(args ...string) string {
+	words := []string{"python"}
+	if n.Interpreter != "" {
+		words[0] = quoted(n.Interpreter)
+	}
+	for _, arg := range args {
+		words = append(words, quoted(arg))
+	}
+	return strings.Join(words, " ")
+}
+
+func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

@@ -41,6 +41,8 @@ type Client struct {
 	Address string
 	// Info is what the cluster said of itself.
 	Info Info
+	// Settle is how long the cluster may take to see the end of a job.
+	Settle time.Duration
 
 	token Token
 	http  *http.Client
@@ -66,7 +68,7 @@ func Connect(ctx context.Context, address string, token Token) (*Client, error) 
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: dialTime}).DialContext
-	c := &Client{Address: base, token: token, http: &http.Client{
+	c := &Client{Address: base, Settle: settleTime, token: token, http: &http.Client{
 		Transport: transport,
 		// A page to log in at is not Ray, and no other host is to see the token.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

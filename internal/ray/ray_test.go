@@ -192,7 +192,8 @@ func TestNodesOfOddAnswers(t *testing.T) {
 	}
 	f.Spoil = map[string]http.HandlerFunc{"/api/cluster_status": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"data":{"clusterStatus":null}}`) }}
 	nodes, err := client.Nodes(t.Context())
-	if err != nil || len(nodes) != 2 || nodes[0].FreeCPUs != 2 || nodes[0].Host != "head" || nodes[0].FreeDisk != 60e9 || nodes[0].Python != "3.11" {
+	if err != nil || len(nodes) != 2 || nodes[0].FreeCPUs != 2 || nodes[0].Host != "head" || nodes[0].FreeDisk != 60e9 || nodes[0].Python != "3.11" ||
+		nodes[0].Command("it's.py") != `'/opt/venv/bin/python' 'it'\''s.py'` || (ray.Node{}).Command("a") != "python 'a'" {
 		t.Errorf("nodes %+v, %v", nodes, err)
 	}
 }

@@ -37,7 +37,7 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 		// First the state, then the events: after the end there is nothing to miss.
 		job, err := r.Cluster.Job(ctx, r.id())
 		if err == nil && job.Node != "" {
-			whole, err = r.listen(ctx, job.Node, whole)
+			whole, err = r.listen(ctx, job, whole)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -50,7 +50,7 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 				return nil, "", err
 			}
 		case ray.Is(err, ray.NotFound):
-			return nil, "", errLost
+			return nil, "", fmt.Errorf("%w: it knows it no more, as after a restart of its head", errLost)
 		case ray.Passing(err):
 			if err := away.told(err); err != nil {
 				return nil, "", err
@@ -70,7 +70,7 @@ func ended(id string, job ray.Job) error {
 	case !job.Status.Ended():
 		return nil
 	case strings.HasPrefix(job.Error, "JOB_SUPERVISOR_ACTOR_"): // its node died, or never took it up
-		return errLost
+		return fmt.Errorf("%w: %s", errLost, lastWords(job.Message))
 	case job.Status == ray.Stopped:
 		return fault.Newf("start the command again to go on from the newest complete checkpoint", "job %s was stopped on the cluster", id)
 	}
@@ -88,14 +88,14 @@ func lastWords(message string) string {
 
 // listen reads the new events of the job. It reports whether all of them are to be
 // asked for next.
-func (r *run) listen(ctx context.Context, node string, whole bool) (bool, error) {
+func (r *run) listen(ctx context.Context, job ray.Job, whole bool) (bool, error) {
 	lines := tailLines
 	if whole {
 		lines = -1
 	}
-	list, err := r.events(ctx, node, lines)
+	list, err := r.events(ctx, job, lines)
 	if err == nil && len(list) > 0 && !whole && list[0].N > r.last+1 {
-		list, err = r.events(ctx, node, -1)
+		list, err = r.events(ctx, job, -1)
 	}
 	if ray.Is(err, ray.NotFound) { // the driver has not begun, or its node is gone
 		return whole, nil
@@ -118,9 +118,10 @@ func (r *run) listen(ctx context.Context, node string, whole bool) (bool, error)
 }
 
 // events reads lines of the driver's file. One that is being written is left for the
-// next time.
-func (r *run) events(ctx context.Context, node string, lines int) ([]event, error) {
-	f, err := r.Cluster.File(ctx, node, "bbjtune/"+r.id()+"/events.jsonl", lines)
+// next time, and so is what a job of the same name has left that the cluster was made
+// to forget.
+func (r *run) events(ctx context.Context, job ray.Job, lines int) ([]event, error) {
+	f, err := r.Cluster.File(ctx, job.Node, "bbjtune/"+r.id()+"/events.jsonl", lines)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,9 @@ func (r *run) events(ctx context.Context, node string, lines int) ([]event, erro
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, e)
+		if e.At*1000 >= float64(job.Started) {
+			list = append(list, e)
+		}
 	}
 }
 

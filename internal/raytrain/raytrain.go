@@ -103,9 +103,9 @@ func Run(ctx context.Context, o Options, job trainer.Train, on func(e trainer.Ev
 		case !errors.Is(err, errLost):
 			return nil, err
 		case lost == restarts:
-			return nil, fault.Newf("look at the cluster; the same command goes on from the newest complete checkpoint", "the cluster lost the job %d times", lost+1)
+			return nil, fault.Newf("look at the cluster; the same command goes on from the newest complete checkpoint", "%d times now %w", lost+1, err)
 		}
-		o.Say("  the cluster lost the job; it is submitted again and goes on from the newest complete checkpoint")
+		o.Say("  %v; it is submitted again and goes on from the newest complete checkpoint", err)
 		r.next()
 	}
 }

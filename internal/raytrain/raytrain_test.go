@@ -303,7 +303,7 @@ func TestRunSaysWhyAJobEnded(t *testing.T) {
 			j.events, j.ends, j.Message = j.events[:2], ray.Failed, "one\nexit code 1\n"
 			return j
 		}},
-		{"lost again and again", "the cluster lost the job 4 times", "look at the cluster", func() *fakeJob {
+		{"lost again and again", "4 times now the cluster lost the job: the cluster does not say why", "look at the cluster", func() *fakeJob {
 			j := script(2)
 			j.events, j.ends, j.lost = j.events[:1], ray.Failed, true
 			return j
@@ -379,6 +379,26 @@ func TestRunFetchesWhatAnotherLeft(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(tr.Dir, journalFile))
 	if n := strings.Count(string(text), "\n"); n != 4 || err != nil || len(tr.submitted) > 0 {
 		t.Errorf("%d events are stored of 4, %v", n, err)
+	}
+}
+
+// Events of a job that the cluster was made to forget lie where those of the next one
+// of that name will be.
+func TestRunPassesOverOlderEvents(t *testing.T) {
+	tr := newTraining(t, func(string) *fakeJob {
+		j := script(2)
+		j.Started = 2000
+		older := make([]string, len(j.events))
+		for i, e := range j.events {
+			older[i] = strings.Replace(e, "{", `{"at":1.5,`, 1)
+			j.events[i] = strings.Replace(e, "{", `{"at":2.5,`, 1)
+		}
+		j.events = append(older, j.events...)
+		return j
+	})
+	tr.wants(2)
+	if !slices.Equal(tr.steps, upTo(2)) {
+		t.Errorf("heard %v", tr.steps)
 	}
 }
 

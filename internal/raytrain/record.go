@@ -121,6 +121,8 @@ func (r *run) close() { r.journal.Close() }
 // event is one that the driver numbered.
 type event struct {
 	N int `json:"n"`
+	// At is when, in seconds of Unix time.
+	At float64 `json:"at"`
 	trainer.Event
 	// Files are what a finished stage hands over.
 	Files []file `json:"files"`

@@ -159,7 +159,7 @@ func Probe(ctx context.Context, c *ray.Client, r *Report, need Need, script []by
 			err = left
 		}
 	}()
-	_, err = c.Submit(ctx, ray.Submission{ID: id, Entrypoint: "python ray_probe.py plan.json", Env: ray.RuntimeEnv{WorkingDir: pkg.URI()}})
+	_, err = c.Submit(ctx, ray.Submission{ID: id, Entrypoint: r.Nodes[0].Command("ray_probe.py", "plan.json"), Env: ray.RuntimeEnv{WorkingDir: pkg.URI()}})
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (p *plan) writeHere() (clean func()) {
 
 // remove takes the job away, even when the caller gives up.
 func remove(ctx context.Context, c *ray.Client, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 25*time.Second)
 	defer cancel()
 	if err := c.Remove(ctx, id); err != nil {
 		return fault.Wrap(fmt.Errorf("remove the job of the probe: %w", err), "remove it yourself: ray job stop "+id+"; ray job delete "+id)

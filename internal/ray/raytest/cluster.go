@@ -528,6 +528,8 @@ func (c *Cluster) startNode(i int) error {
 // environment is that of a node: nothing of a Ray that the caller may use.
 func (c *Cluster) environment(i int) []string {
 	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "RAY_") })
+	// As in an environment that is activated: a job's python is that of Ray.
+	env = append(env, "PATH="+filepath.Dir(c.Python)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env = append(env, c.mark(i), "RAY_USAGE_STATS_ENABLED=0", "RAY_AUTH_MODE=disabled", "PYTHONUNBUFFERED=1",
 		"RAY_worker_register_timeout_seconds=300", "RAY_worker_niceness=0")
 	if c.Token != "" {

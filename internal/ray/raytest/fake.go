@@ -156,7 +156,7 @@ func (f *Fake) nodes(w http.ResponseWriter) {
 		}
 		list = append(list, map[string]any{
 			"hostname": n.Host, "ip": n.IP, "now": 1.7e9, "gpus": gpus, "agent": map[string]any{"pid": 10 + i},
-			"cmdline": []string{"/opt/venv/lib/python" + f.Python + "/site-packages/ray/core/src/ray/raylet/raylet"},
+			"cmdline": []string{"/opt/venv/lib/python" + f.Python + "/site-packages/ray/core/src/ray/raylet/raylet", "--python_worker_command=/opt/venv/bin/python setup_worker.py"},
 			"disk":    map[string]any{"/": map[string]any{"total": n.Disk, "free": n.FreeDisk}},
 			"raylet": map[string]any{
 				"nodeId": nodeID(i), "nodeManagerAddress": n.IP, "state": "ALIVE", "isHeadNode": i == 0, "tempDir": "/tmp/ray",
@@ -285,8 +285,9 @@ func (f *Fake) job(w http.ResponseWriter, r *http.Request, path string) {
 
 // stream writes the log and then waits for more, as Ray does, until nobody listens.
 func (f *Fake) stream(w http.ResponseWriter, r *http.Request) {
-	j := f.find(r.URL.Query().Get("submission_id"))
-	if j == nil {
+	name, _ := strings.CutPrefix(r.URL.Query().Get("filename"), "job-driver-")
+	j := f.find(strings.TrimSuffix(name, ".log"))
+	if j == nil || r.URL.Query().Get("node_id") != nodeID(0) {
 		w.WriteHeader(http.StatusInternalServerError)
 		io.WriteString(w, "No such file")
 		return
