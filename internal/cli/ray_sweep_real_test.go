@@ -18,8 +18,8 @@ import (
 // are stopped. The client is killed in the middle: the same command follows what is
 // under way, and nothing is trained twice.
 func TestRealRaySweep(t *testing.T) {
-	c := newClustered(t, "0.06", "0.4")
-	c.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage1: {enabled: false}\nstage2: {eval_steps: 2, sample_prompts: 0}\n")
+	c := newClustered(t, "false", "0.4")
+	c.write("sweep.yaml", "version: 1\nextends: recipe.yaml\nname: sweep\nstage2: {eval_steps: 2, sample_prompts: 0}\n")
 	args := []string{"sweep", "sweep.yaml", "--set", "stage2.learning_rate=1e-2,1e-5,3e-3,1e-4,1e-3,3e-5", "--slots", "2", "--train-only",
 		"--early-stop", "asha", "--grace", "1", "--eta", "2", "--output-format", "json",
 		"--compute", "ray", "--compute-address", c.cluster.Address, "--compute-storage", c.cluster.Shared}
@@ -47,19 +47,29 @@ func TestRealRaySweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	trained := 0
 	for _, j := range jobs {
-		if !strings.HasSuffix(j.ID, "-1") || !j.Status.Ended() {
+		if !j.Status.Ended() {
 			t.Errorf("job %s is %s", j.ID, j.Status)
 		}
+		if strings.HasPrefix(j.ID, "bbjtune-probe-") {
+			continue
+		}
+		if trained++; !strings.HasSuffix(j.ID, "-1") {
+			t.Errorf("a variant was trained by a second job, %s", j.ID)
+		}
 	}
-	if len(jobs) != 6 {
-		t.Errorf("%d jobs for six variants", len(jobs))
+	if trained != 6 {
+		t.Errorf("%d jobs trained six variants", trained)
 	}
 	if again, _ := c.run(args...); !sameRows(t, again, out) {
 		t.Errorf("done again\n%s\nfirst\n%s", again, out)
 	}
-	diff, _ := c.run("runs", "diff", filepath.Base(got.Table.Rows[0].Run), filepath.Base(c.finished(&got.Table)[0].Run))
-	t.Log(diff)
+	ended := finished(&got.Table)
+	diff, _ := c.run("runs", "diff", filepath.Base(ended[0].Run), filepath.Base(ended[len(ended)-1].Run))
+	if len(ended) > 1 && !strings.Contains(diff, "stage2.learning_rate") {
+		t.Errorf("runs diff does not name what changed:\n%s", diff)
+	}
 }
 
 // manifest waits until a training is complete.
@@ -91,7 +101,7 @@ func (c *clustered) manifests() map[string]string {
 	return texts
 }
 
-func (c *clustered) finished(table *sweep.Table) (list []sweep.Row) {
+func finished(table *sweep.Table) (list []sweep.Row) {
 	for _, r := range table.Rows {
 		if r.Loss != nil {
 			list = append(list, r)

@@ -146,6 +146,8 @@ type sweeping struct {
 
 	// prepared are the environments that were made, by their lists of packages.
 	prepared map[string]workplace
+	// probed are the clusters that were found ready, by what is asked of them.
+	probed map[string]bool
 	// trainings are the inputs of each variant's training, firsts the key of what
 	// decides its stage 1, "" where it has none that others could take.
 	trainings []map[string]any
@@ -183,7 +185,7 @@ func (a *app) planSweep(path string, o sweepOptions) (*sweeping, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sweeping{app: a, o: o, name: base.Name, variants: variants, prepared: map[string]workplace{}, stopped: map[int]sweep.Row{}}
+	s := &sweeping{app: a, o: o, name: base.Name, variants: variants, prepared: map[string]workplace{}, probed: map[string]bool{}, stopped: map[int]sweep.Row{}}
 	seen := map[string]sweep.Variant{}
 	for _, v := range variants {
 		text, err := v.Recipe(base.Name, path)
@@ -213,6 +215,7 @@ func (a *app) planSweep(path string, o sweepOptions) (*sweeping, error) {
 // pipeline is that of one variant.
 func (s *sweeping) pipeline(a *app, i int) *pipeline {
 	p := &pipeline{app: a, plan: s.plans[i], recipe: s.plans[i].Recipe, engine: check.Embedded{}}
+	p.probed = s.probed[fmt.Sprint(p.recipe.Compute)]
 	if w, ok := s.prepared[strings.Join(p.envLists(), " ")]; ok {
 		p.env, p.script = w.env, w.script
 	}
@@ -245,6 +248,7 @@ func (s *sweeping) prepareOne(ctx context.Context, told *app, i int) error {
 	if err := p.needCluster(ctx); err != nil {
 		return err
 	}
+	s.probed[fmt.Sprint(p.recipe.Compute)] = p.probed
 	data, counts, err := p.buildData(ctx)
 	if err != nil {
 		return err
