@@ -283,8 +283,10 @@ func TestRealInspect(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, s := range report.Stages {
-		if s.Refused != "" || s.Train.PromptTrained+s.Train.ZeroRows+s.Train.StopUntrained != 0 || s.Train.Rows == 0 || len(s.Rows) != 2 {
-			t.Errorf("%+v", s)
+		// Of a long text that was split the last piece alone has an end.
+		pieces := s.Train.Rows - s.Train.Read
+		if s.Refused != "" || s.Train.PromptTrained+s.Train.ZeroRows != 0 || s.Train.StopUntrained != pieces || s.Train.Rows == 0 || len(s.Rows) != 2 {
+			t.Errorf("%s: %+v", s.Refused, s.Train)
 		}
 	}
 	trained := ""
