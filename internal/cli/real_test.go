@@ -284,7 +284,7 @@ func TestRealInspect(t *testing.T) {
 	}
 	for _, s := range report.Stages {
 		// Of a long text that was split the last piece alone has an end.
-		pieces := s.Train.Rows - s.Train.Read
+		pieces := s.Train.Rows + s.Train.DroppedOverlong - s.Train.Read
 		if s.Refused != "" || s.Train.PromptTrained+s.Train.ZeroRows != 0 || s.Train.StopUntrained != pieces || s.Train.Rows == 0 || len(s.Rows) != 2 {
 			t.Errorf("%s: %+v", s.Refused, s.Train)
 		}

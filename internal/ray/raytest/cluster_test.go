@@ -11,6 +11,9 @@ import (
 
 // A cluster comes up, loses a node and gets it back, and leaves nothing.
 func TestCluster(t *testing.T) {
+	if os.Getenv("BBJTUNE_RAY") == "" {
+		t.Skip("starts two clusters; set BBJTUNE_RAY=1 to run it")
+	}
 	for name, o := range map[string]raytest.Options{"namespaces": {Durable: true}, "flat": {Flat: true}} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
