@@ -158,13 +158,15 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--address", required=True, help="the cluster's dashboard, http://HEAD:8265")
     parser.add_argument("--shards", required=True, type=int, help="how many parts")
-    parser.add_argument("--program", required=True, type=os.path.abspath, help="bbjtune, as the nodes see it")
-    parser.add_argument("--runs", required=True, type=os.path.abspath, help="the folder for what is made")
+    parser.add_argument("--program", required=True, help="bbjtune, as the nodes see it")
+    parser.add_argument("--runs", required=True, help="the folder for what is made")
     parser.add_argument("--cpus", type=int, default=1, help="CPUs of each job (default 1)")
-    parser.add_argument("source", nargs="+", type=os.path.abspath, metavar="DIR", help="source, as the nodes see it")
+    parser.add_argument("source", nargs="+", metavar="DIR", help="source, as the nodes see it")
     options = parser.parse_args(arguments[:cut])
     if options.shards < 1 or options.cpus < 1:
         parser.error("there must be a part and a CPU at least")
+    if not all(path.startswith("/") for path in (options.program, options.runs, *options.source)):
+        parser.error("name --program, --runs and the source by absolute paths, as the nodes see them")
     try:
         cluster = Cluster(options.address, options.cpus)
         for number in (signal.SIGINT, signal.SIGTERM):
