@@ -79,7 +79,10 @@ func writeJSONFile(path string, v any) error {
 }
 
 // environment records what the worker runs on.
-func (t *stageRun) environment(python string, e trainer.Event) {
+func (t *stageRun) environment(python string, e trainer.Event, again bool) {
+	if again && exists(t.s.path(record.EnvironmentFile)) {
+		return // who heard it first may have died before it was written
+	}
 	err := writeJSONFile(t.s.path(record.EnvironmentFile), record.Environment{
 		Version: record.FormVersion, Tool: Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
 		Compute: &t.p.recipe.Compute,

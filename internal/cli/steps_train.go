@@ -85,6 +85,9 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return s, nil
 	}
 	defer s.dir.Close()
+	if err := p.clusterFits(ctx); err != nil { // another training of that name was done before
+		return step{}, err
+	}
 	p.advise(ctx)
 	resolved, err := p.recipe.YAML()
 	if err != nil {
@@ -267,22 +270,23 @@ func (t *stageRun) train(ctx context.Context) (*report.Stage, error) {
 	defer watch.task.Drop()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	climber := t.p.climber
-	if climber != nil && t.name() == t.p.lastStage() {
-		job.Rungs = climber.rule.Rungs()
+	judged := t.p.climber != nil && t.name() == t.p.lastStage()
+	if judged {
+		job.Rungs = t.p.climber.rule.Rungs()
 	}
 	raw, err := t.carryOut(ctx, job, func(python string, e trainer.Event, again bool) {
-		if e.Event == "rung" {
-			if err := climber.reach(t.s.dir, e); err != nil {
+		// A job that a sweep began tells of its rungs also where no sweep follows it.
+		if e.Event == "rung" && judged {
+			if err := t.p.climber.reach(t.s.dir, e); err != nil {
 				stop(err)
 			}
+		}
+		if e.Event == "environment" {
+			t.environment(python, e, again)
 		}
 		if again {
 			watch.again(e)
 			return
-		}
-		if e.Event == "environment" {
-			t.environment(python, e)
 		}
 		board.event(e)
 		watch.event(e)
