@@ -163,7 +163,7 @@ def main() -> None:
 
 def output_folder(spec: dict[str, Any]) -> Path:
     """Where checkpoints and results go: on the shared storage, or, where there is one node alone, on that."""
-    root = Path(spec["storage"]) if spec["storage"] else Path(tempfile.gettempdir()) / "bbjtune"
+    root = Path(spec["storage"]) if spec["storage"] else Path(tempfile.gettempdir()) / f"bbjtune-{os.getuid()}"
     output = root / "runs" / spec["name"]
     output.mkdir(parents=True, exist_ok=True)
     return output
@@ -197,7 +197,7 @@ def carry_out(spec: dict[str, Any], events: Any) -> dict[str, str] | None:
             why = (
                 f"the workers failed {FAILURES} times in a row without a step between; the last one was {state['why']}"
             )
-            return asdict(Failure("workers_lost", why, "the log of the job says more: ray job logs ID"))
+            return asdict(Failure("workers_lost", why, "the logs of the workers say more: the dashboard has them"))
         waiting.look(state)
     error = ended[0]
     state = ray.get(events.look.remote())

@@ -14,6 +14,7 @@ import (
 
 	"bbjtune/bbj/check"
 	"bbjtune/internal/fault"
+	"bbjtune/internal/progress"
 	"bbjtune/internal/raytrain"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/record"
@@ -197,7 +198,7 @@ func (a *app) cancel(ctx context.Context, e runs.Entry) error {
 			return err
 		}
 		if id != "" {
-			fmt.Fprintf(a.Out, "job %s ended\n", id)
+			fmt.Fprintf(a.Out, "job %s ended\n", progress.Printable(id))
 			return nil
 		}
 	}

@@ -22,11 +22,15 @@ import (
 // has heard are marked as such.
 func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e trainer.Event, again bool)) (json.RawMessage, error) {
 	c := t.p.recipe.Compute
-	cluster, err := t.p.connectCluster(ctx, c.Address)
+	dir := abs(t.s.path(t.name()))
+	address, err := t.address(dir)
 	if err != nil {
 		return nil, err
 	}
-	dir := abs(t.s.path(t.name()))
+	cluster, err := t.p.connectCluster(ctx, address)
+	if err != nil {
+		return nil, err
+	}
 	raw, err := raytrain.Run(ctx, raytrain.Options{
 		Cluster: cluster, Address: cluster.Address, Name: raytrain.NameOf(dir), Dir: dir, Code: worker.Files,
 		Base: t.clusterBase(job.BaseModel), Workers: c.Workers, Resources: c.Resources.Ray(), Storage: c.Storage, Say: t.p.show.Say,
@@ -42,18 +46,37 @@ func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e t
 	return raw, err
 }
 
+// address is that of the cluster: the recipe's, or where an attached job was submitted.
+// Neither is left to the environment, which may be another one by now.
+func (t *stageRun) address(dir string) (string, error) {
+	address := t.p.recipe.Compute.Address
+	if t.p.only == "" || address != "" {
+		return address, nil
+	}
+	rec, err := raytrain.ReadRecord(dir)
+	if err != nil || rec == nil {
+		return "", err
+	}
+	return rec.Address, nil
+}
+
 // endJob ends the job of a training that does not go on past a rung. It would train
 // on without anyone who follows it.
 func (t *stageRun) endJob(ctx context.Context, c raytrain.Cluster, dir string, stop *errStopped) error {
 	rec, err := raytrain.ReadRecord(dir)
 	if err == nil && rec != nil {
-		_, err = raytrain.Cancel(context.WithoutCancel(ctx), c, *rec)
+		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+		defer done()
+		_, err = raytrain.Cancel(ctx, c, *rec)
 	}
 	if err != nil {
 		return fmt.Errorf("end the job of a variant that was stopped early: %w", err)
 	}
 	return stop
 }
+
+// endTime is how long a job may take to end.
+const endTime = 2 * time.Minute
 
 // clusterBase is where the nodes find the model: a model of the hub is fetched by
 // them, unless the stage starts from one that was merged here.
@@ -65,14 +88,23 @@ func (t *stageRun) clusterBase(folder string) raytrain.Base {
 }
 
 // needCluster finds out, before anything is prepared, whether a cluster can do the
-// training. What was trained before needs none, and what is only followed runs there.
+// training. What was trained before needs none.
 func (p *pipeline) needCluster(ctx context.Context) error {
-	c := p.recipe.Compute
-	if c.Engine != recipe.Ray || p.only != "" || p.probed || p.trainedBefore() {
+	if p.trainedBefore() {
 		return nil
 	}
-	if c.Resources.GPU == 0 && p.recipe.Quantization == "nf4" {
-		return fault.New("quantization nf4 needs NVIDIA GPUs, and compute.resources.gpu is 0", "set compute.resources.gpu to 1, or quantization to none for a small model")
+	return p.clusterFits(ctx)
+}
+
+// clusterFits finds out, once, whether a cluster can do what is to be trained. What is
+// only followed runs there.
+func (p *pipeline) clusterFits(ctx context.Context) error {
+	c := p.recipe.Compute
+	if c.Engine != recipe.Ray || p.only != "" || p.probed {
+		return nil
+	}
+	if err := refuse(unfit(p.recipe, 1)); err != nil {
+		return err
 	}
 	client, err := p.connectCluster(ctx, c.Address)
 	if err != nil {
@@ -82,10 +114,18 @@ func (p *pipeline) needCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(nodes) > 1 && c.Storage == "" {
-		return fault.Newf("set compute.storage to a folder that all nodes see under the same path", "the cluster has %d nodes, and compute.storage is not set: a training could not go on where one of them dies", len(nodes))
+	if err := refuse(unfit(p.recipe, len(nodes))); err != nil {
+		return err
 	}
 	return p.probe(ctx, client)
+}
+
+// refuse is the first of what is lacking.
+func refuse(findings []probe.Finding) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	return fault.New(findings[0].Message, findings[0].Hint)
 }
 
 // probeLimits leave room for a cluster that is busy with other work.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bbjtune/internal/dataset"
+	"bbjtune/internal/raytrain"
 	"bbjtune/internal/recipe"
 	"bbjtune/internal/report"
 	"bbjtune/internal/runs"
@@ -132,7 +133,7 @@ func (t *stageRun) take(from, id string) (*report.Stage, error) {
 	if err := os.MkdirAll(t.s.path(t.name()), 0o755); err != nil {
 		return nil, err
 	}
-	for _, part := range []string{"training_log.jsonl", "training_config.json", boardFolder, "adapter"} {
+	for _, part := range []string{"training_log.jsonl", "training_config.json", boardFolder, "adapter", raytrain.RecordFile} {
 		if err := linkOrCopy(filepath.Join(from, part), t.s.path(t.name(), part)); err != nil {
 			return nil, err
 		}

@@ -105,6 +105,8 @@ func pythonOf(server string) string {
 	return ""
 }
 
+var errSecret = fault.New("a cluster's address has neither a user nor a password nor a query", "put the token into RAY_AUTH_TOKEN")
+
 // ReadAddress makes the address of a dashboard of what a user writes: the scheme may
 // be missing, and the port then as well (8265).
 func ReadAddress(address string) (string, error) {
@@ -115,6 +117,8 @@ func ReadAddress(address string) (string, error) {
 		return "", fault.New("no Ray cluster is named", hint)
 	case text == "auto" || text == "local":
 		return "", fault.Newf(hint, "a cluster's address cannot be %q here", text)
+	case strings.Contains(text, "@"): // before any message repeats it
+		return "", errSecret
 	case strings.HasPrefix(text, "ray://"):
 		return "", fault.Newf(hint, "%s is the address of Ray's client, not of its jobs", clip(text))
 	}
@@ -127,7 +131,7 @@ func ReadAddress(address string) (string, error) {
 		return "", fault.Newf(hint, "%q is no address of a cluster", clip(address))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", fault.New("a cluster's address has neither a user nor a password nor a query", "put the token into RAY_AUTH_TOKEN")
+		return "", errSecret
 	}
 	if u.Port() == "" && port != "" {
 		u.Host = net.JoinHostPort(u.Hostname(), port)

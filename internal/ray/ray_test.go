@@ -117,7 +117,7 @@ func TestReadAddress(t *testing.T) {
 			t.Errorf("%q: %q, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", "auto", "ray://head:10001", "ftp://head", "http://", "http://me:secret@head:8265", "http://head?token=x", "http://a b", "http://head:x"} {
+	for _, in := range []string{"", "auto", "ray://head:10001", "ftp://head", "http://", "http://me:secret@head:8265", "ftp://me:secret@head", "http://me:secret%@head", "ray://me:secret@head", "http://head?token=x", "http://a b", "http://head:x"} {
 		got, err := ray.ReadAddress(in)
 		if err == nil || fault.Hint(err) == "" || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %q, %v", in, got, err)

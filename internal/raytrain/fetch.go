@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"bbjtune/internal/fault"
+	"bbjtune/internal/ray"
 	"bbjtune/internal/runs"
 )
 
@@ -26,6 +28,9 @@ type file struct {
 // a page of a dashboard, no file server.
 const maxFetched = 8 << 30
 
+// maxFile is above what any file of an adapter has, in bytes.
+const maxFile = 1 << 40
+
 // expected reports whether a finished stage leaves a file of that name. The cluster
 // decides no other path.
 func expected(path string) bool {
@@ -34,7 +39,8 @@ func expected(path string) bool {
 		return true
 	}
 	name, inside := strings.CutPrefix(path, "adapter/")
-	return inside && name != "" && !strings.ContainsAny(name, `/\`) && filepath.IsLocal(name)
+	hidden := strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) })
+	return inside && name != "" && !hidden && !strings.ContainsAny(name, `/\`) && filepath.IsLocal(name)
 }
 
 // fetch brings the stage's results into its folder: from the storage where this
@@ -42,8 +48,8 @@ func expected(path string) bool {
 func (r *run) fetch(ctx context.Context, d *done, node string) error {
 	var size int64
 	for _, f := range d.Files {
-		if !expected(f.Path) {
-			return fault.Newf("use the worker that came with this program", "job %s hands over %q, which no stage leaves", r.id(), f.Path)
+		if !expected(f.Path) || f.Size < 0 || f.Size > maxFile {
+			return fault.Newf("use the worker that came with this program", "job %s hands over %q of %d bytes, which no stage leaves", r.id(), f.Path, f.Size)
 		}
 		size += f.Size
 	}
@@ -53,7 +59,7 @@ func (r *run) fetch(ctx context.Context, d *done, node string) error {
 			continue
 		}
 		if size > maxFetched {
-			return fault.Newf("run the command where "+r.Storage+" is seen", "what job %s leaves is %d GB, too much to fetch over the cluster's address", r.id(), size>>30)
+			return fault.Newf("run the command where "+r.Options.Storage+" is seen", "what job %s leaves is %d GB, too much to fetch over the cluster's address", r.id(), size>>30)
 		}
 		if err := r.patiently(ctx, func() error { return r.fromNode(ctx, node, f) }); err != nil {
 			return fmt.Errorf("fetch %s of job %s: %w", f.Path, r.id(), err)
@@ -65,10 +71,10 @@ func (r *run) fetch(ctx context.Context, d *done, node string) error {
 // fromStorage copies a file of the storage. What lies there under that name without
 // being the file is not taken for it.
 func (r *run) fromStorage(f file) error {
-	if r.Storage == "" {
+	if r.Options.Storage == "" {
 		return errors.New("there is no shared storage")
 	}
-	in, err := os.Open(filepath.Join(r.Storage, "runs", r.Options.Name, filepath.FromSlash(f.Path)))
+	in, err := os.Open(filepath.Join(r.Options.Storage, "runs", r.Options.Name, filepath.FromSlash(f.Path)))
 	if err != nil {
 		return err
 	}
@@ -83,7 +89,25 @@ func (r *run) fromNode(ctx context.Context, node string, f file) error {
 		return err
 	}
 	defer in.Close()
-	return r.write(f, in)
+	from := &connection{Reader: in}
+	if err = r.write(f, from); from.err != nil && ctx.Err() == nil {
+		return &ray.Failure{Kind: ray.Unreachable, Message: "the connection to the cluster broke: " + from.err.Error()}
+	}
+	return err
+}
+
+// connection remembers how it broke.
+type connection struct {
+	io.Reader
+	err error
+}
+
+func (c *connection) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = err
+	}
+	return n, err
 }
 
 // write keeps a file if it is the one that was announced.
@@ -95,7 +119,7 @@ func (r *run) write(f file, in io.Reader) error {
 			return err
 		}
 		if n != f.Size || hex.EncodeToString(h.Sum(nil)) != f.SHA256 {
-			return errors.New("what came is not what the job wrote")
+			return fault.New("what came is not what the job wrote", "start the same command again: it fetches anew")
 		}
 		return nil
 	})

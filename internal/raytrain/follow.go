@@ -33,7 +33,7 @@ const (
 func (r *run) follow(ctx context.Context) (*done, string, error) {
 	away := r.waiting()
 	whole := true // what an earlier process missed may be long
-	for {
+	for silent := 0; ; {
 		// First the state, then the events: after the end there is nothing to miss.
 		job, err := r.Cluster.Job(ctx, r.id())
 		if err == nil && job.Node != "" {
@@ -47,7 +47,10 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 		case err == nil:
 			away.back()
 			if err := ended(r.id(), job); err != nil {
-				return nil, "", err
+				// Looked at twice: the connection may have broken before its last events.
+				if silent++; silent > 1 {
+					return nil, "", err
+				}
 			}
 		case ray.Is(err, ray.NotFound):
 			return nil, "", fmt.Errorf("%w: it knows it no more, as after a restart of its head", errLost)
@@ -129,12 +132,12 @@ func (r *run) events(ctx context.Context, job ray.Job, lines int) ([]event, erro
 	in := bufio.NewReaderSize(io.LimitReader(f, maxEvents), 64<<10)
 	var list []event
 	for {
-		line, err := in.ReadBytes('\n')
+		line, err := wholeLine(in)
 		switch {
+		case errors.Is(err, errLong):
+			return nil, err
 		case err != nil:
 			return list, nil // the end, or the connection broke: the rest comes next time
-		case len(line) > maxLine:
-			return nil, fmt.Errorf("an event of the job is %d bytes long", len(line))
 		}
 		e, err := read(bytes.TrimSpace(line))
 		if err != nil {
@@ -142,6 +145,23 @@ func (r *run) events(ctx context.Context, job ray.Job, lines int) ([]event, erro
 		}
 		if e.At*1000 >= float64(job.Started) {
 			list = append(list, e)
+		}
+	}
+}
+
+var errLong = fmt.Errorf("an event of the job is longer than %d MiB", maxLine>>20)
+
+// wholeLine reads a line, and no more of one that is too long.
+func wholeLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > maxLine:
+			return nil, errLong
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return line, err
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (r *run) files() (map[string][]byte, error) {
 			return nil, err
 		}
 	}
-	text, err := json.MarshalIndent(spec{Version: 1, Name: r.Options.Name, Workers: r.Workers, Resources: r.Resources, Storage: r.Storage, Job: job}, "", "  ")
+	text, err := json.MarshalIndent(spec{Version: 1, Name: r.Options.Name, Workers: r.Workers, Resources: r.Resources, Storage: r.Options.Storage, Job: job}, "", "  ")
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func (p *parcel) place(path *string, name string) error {
 	if err != nil {
 		return err
 	}
-	if p.Storage != "" {
-		if rel, err := filepath.Rel(p.Storage, *path); err == nil && filepath.IsLocal(rel) {
+	if p.Options.Storage != "" {
+		if rel, err := filepath.Rel(p.Options.Storage, *path); err == nil && filepath.IsLocal(rel) {
 			return nil
 		}
 	}
@@ -111,7 +111,11 @@ func (p *parcel) place(path *string, name string) error {
 		*path = name
 		return p.pack(full, name)
 	}
-	if info, err := os.Stat(p.Storage); p.Storage == "" || err != nil || !info.IsDir() {
+	if there := p.left(*path); there != "" {
+		*path = there
+		return nil
+	}
+	if info, err := os.Stat(p.Options.Storage); p.Options.Storage == "" || err != nil || !info.IsDir() {
 		return fault.Newf("set compute.storage to a folder that this machine and all nodes see, or base.model to a name of the hub",
 			"%s has %d MB, and with it the package of the job would be larger than the %d MB that a cluster takes", *path, size>>20, int64(maxPackage)>>20)
 	}
@@ -121,6 +125,16 @@ func (p *parcel) place(path *string, name string) error {
 	}
 	*path = kept
 	return nil
+}
+
+// left is where the nodes have what an earlier stage left, if that is what lies there:
+// this machine may not see the storage.
+func (p *parcel) left(path string) string {
+	rec, err := ReadRecord(filepath.Dir(path))
+	if err != nil || rec == nil || rec.Storage == "" || rec.Storage != p.Options.Storage || rec.Address != p.Options.Address {
+		return ""
+	}
+	return filepath.ToSlash(filepath.Join(rec.Storage, "runs", rec.Name, filepath.Base(path)))
 }
 
 // pack adds a file or the files of a folder.
@@ -148,12 +162,12 @@ func (p *parcel) store(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	to := filepath.Join(p.Storage, "files", sum[:24])
+	to := filepath.Join(p.Options.Storage, "files", sum[:24])
 	if _, err := os.Stat(to); err == nil {
 		return filepath.ToSlash(to), nil
 	}
 	p.Say("  copying %s to the storage", path)
-	partial, err := os.MkdirTemp(p.Storage, ".files-*")
+	partial, err := os.MkdirTemp(p.Options.Storage, ".files-*")
 	if err != nil {
 		return "", err
 	}

@@ -197,6 +197,7 @@ func (r *run) submit(ctx context.Context) error {
 	if err := r.record(); err != nil {
 		return err
 	}
+	r.submitted = true // as far as one knows who is interrupted in between
 	_, err = r.Cluster.Submit(ctx, ray.Submission{
 		ID: r.id(), Entrypoint: nodes[0].Command("ray_driver.py"), Env: ray.RuntimeEnv{WorkingDir: parcel.URI(), Vars: environment(r.id())},
 		Metadata: map[string]string{"bbjtune": r.Options.Name},

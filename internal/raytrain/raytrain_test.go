@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/iotest"
 	"time"
 
 	"bbjtune/internal/fault"
@@ -42,6 +43,9 @@ type fakeJob struct {
 	// gone is after how many events the cluster forgets it.
 	gone int
 	lost bool
+	// cut is after how many bytes the connection for a result breaks once, and mute how
+	// often it breaks at the last event.
+	cut, mute int
 }
 
 func (c *fakeCluster) Nodes(context.Context) ([]ray.Node, error) {
@@ -95,6 +99,11 @@ func (c *fakeCluster) File(_ context.Context, _, name string, lines int) (io.Rea
 	_, rest, _ := strings.Cut(name, "bbjtune/")
 	id, file, _ := strings.Cut(rest, "/")
 	j := c.jobs[id]
+	if file == "events.jsonl" && j.told >= len(j.events)-1 && j.mute > 0 {
+		j.mute--
+		j.told = len(j.events)
+		return io.NopCloser(strings.NewReader(j.events[0][:3])), nil
+	}
 	if file == "events.jsonl" {
 		j.told = min(j.told+1, len(j.events))
 		list := j.events[:j.told]
@@ -111,6 +120,10 @@ func (c *fakeCluster) File(_ context.Context, _, name string, lines int) (io.Rea
 	text, ok := j.files[strings.TrimPrefix(file, "output/")]
 	if !ok {
 		return nil, &ray.Failure{Kind: ray.NotFound}
+	}
+	if cut := j.cut; cut > 0 {
+		j.cut = 0
+		return io.NopCloser(io.MultiReader(strings.NewReader(text[:cut]), iotest.ErrReader(io.ErrUnexpectedEOF))), nil
 	}
 	return io.NopCloser(strings.NewReader(text)), nil
 }
@@ -317,6 +330,21 @@ func TestRunSaysWhyAJobEnded(t *testing.T) {
 			j.events[1] = `{"n":2,"event":"done","result":{},"files":[{"path":"../manifest.json"}]}` + "\n"
 			return j
 		}},
+		{"a name that is not shown", `hands over "adapter/\x1b[2J"`, "", func() *fakeJob {
+			j := script(1)
+			j.events[1] = `{"n":2,"event":"done","result":{},"files":[{"path":"adapter/\u001b[2J"}]}` + "\n"
+			return j
+		}},
+		{"a size that none has", `"training_log.jsonl" of 9223372036854775807 bytes`, "", func() *fakeJob {
+			j := script(1)
+			j.events[1] = `{"n":2,"event":"done","result":{},"files":[{"path":"training_log.jsonl","size":9223372036854775807}]}` + "\n"
+			return j
+		}},
+		{"an endless event", "longer than 16 MiB", "", func() *fakeJob {
+			j := script(1)
+			j.events[1] = strings.Repeat("x", maxLine+1) + "\n"
+			return j
+		}},
 		{"other weights", "what came is not what the job wrote", "", func() *fakeJob {
 			j := script(1)
 			j.files["adapter/adapter_model.safetensors"] = "weighty"
@@ -351,6 +379,56 @@ func TestRunPassesOverWhatFailed(t *testing.T) {
 	if tr.submitted[0].ID != ID(tr.Name, 3) {
 		t.Errorf("%+v", tr.submitted)
 	}
+}
+
+// An adapter that a package does not hold lies where its stage has left it, whether or
+// not this machine sees that.
+func TestLargeAdapterStaysOnTheStorage(t *testing.T) {
+	tr := newTraining(t, nil)
+	tr.Storage, tr.Address = filepath.Join(t.TempDir(), "shared"), "http://head:8265"
+	before := filepath.Join(filepath.Dir(tr.Dir), "stage0")
+	adapter := filepath.Join(before, "adapter")
+	tr.job.AdapterIn = &adapter
+	if err := errors.Join(os.MkdirAll(adapter, 0o755), os.WriteFile(filepath.Join(adapter, "x"), nil, 0o644), os.Truncate(filepath.Join(adapter, "x"), maxPackage)); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ storage, want string }{{tr.Storage, tr.Storage + "/runs/tiny-0123-stage0/adapter"}, {"/other", ""}} {
+		o := tr.Options
+		o.Dir, o.Name, o.Storage = before, NameOf(before), test.storage
+		r, err := open(o, tr.job, nil)
+		if err == nil {
+			err = r.record()
+			r.close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err = open(tr.Options, tr.job, nil); err != nil {
+			t.Fatal(err)
+		}
+		files, err := r.files()
+		r.close()
+		var found spec
+		if err == nil {
+			err = json.Unmarshal(files["spec.json"], &found)
+		}
+		switch {
+		case test.want == "" && (err == nil || fault.Hint(err) == ""):
+			t.Errorf("%s: %v", test.storage, err)
+		case test.want != "" && (err != nil || *found.Job.AdapterIn != test.want):
+			t.Errorf("%s: %+v %v", test.storage, found.Job, err)
+		}
+	}
+}
+
+// The connection breaks before the last events, and again amid a result.
+func TestRunAsksAgainWhereTheConnectionBreaks(t *testing.T) {
+	tr := newTraining(t, func(string) *fakeJob {
+		j := script(3)
+		j.mute, j.cut = 2, 2
+		return j
+	})
+	tr.wants(3)
 }
 
 func TestRunTakesResultsFromTheStorage(t *testing.T) {

@@ -13,9 +13,10 @@ import (
 	"bbjtune/internal/trainer"
 )
 
-// The files of a stage's folder that only a training on a cluster leaves.
+// The files of a stage's folder that only a training on a cluster leaves: which job it
+// is, and what was heard of it.
 const (
-	recordFile  = "ray.json"
+	RecordFile  = "ray.json"
 	journalFile = "ray-events.jsonl"
 )
 
@@ -26,6 +27,8 @@ type Record struct {
 	Name    string `json:"name"`
 	// Attempt counts the jobs of that name, from 1.
 	Attempt int `json:"attempt"`
+	// Storage is where the nodes keep what the job leaves.
+	Storage string `json:"storage,omitempty"`
 }
 
 const recordVersion = 1
@@ -33,7 +36,7 @@ const recordVersion = 1
 // ReadRecord reads the record of a stage's folder, or returns nil where the stage
 // was not begun on a cluster.
 func ReadRecord(dir string) (*Record, error) {
-	path := filepath.Join(dir, recordFile)
+	path := filepath.Join(dir, RecordFile)
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -80,8 +83,11 @@ func open(o Options, job trainer.Train, on func(trainer.Event, bool)) (*run, err
 	if rec == nil {
 		rec = &Record{Attempt: 1}
 	}
+	if rec.Address != "" && rec.Address != o.Address {
+		o.Say("  it was begun on the cluster at %s; a job that runs there is not ended", rec.Address)
+	}
 	r := &run{Options: o, Record: *rec, job: job, on: on}
-	r.Record.Version, r.Record.Name, r.Record.Address = recordVersion, o.Name, o.Address
+	r.Record.Version, r.Record.Name, r.Record.Address, r.Record.Storage = recordVersion, o.Name, o.Address, o.Storage
 	r.journal, err = runs.OpenJournal(filepath.Join(o.Dir, journalFile), func(line []byte) error {
 		var h heard
 		if err := json.Unmarshal(line, &h); err != nil {
@@ -107,7 +113,7 @@ func (r *run) record() error {
 	if err != nil {
 		return err
 	}
-	return runs.WriteFile(filepath.Join(r.Dir, recordFile), append(text, '\n'))
+	return runs.WriteFile(filepath.Join(r.Dir, RecordFile), append(text, '\n'))
 }
 
 // next goes over to another job of the same name, whose events are numbered anew.

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,6 +72,8 @@ func (r *Recipe) checkCompute() error {
 		return wrong("compute.address", "set compute.engine to ray, or leave the address out", "compute.address is set, and compute.engine is %s", c.Engine)
 	case c.Engine != Ray && c.Storage != "":
 		return wrong("compute.storage", "set compute.engine to ray, or leave the storage out", "compute.storage is set, and compute.engine is %s", c.Engine)
+	case c.Storage != "" && !path.IsAbs(c.Storage):
+		return wrong("compute.storage", "write the whole path, such as /shared", "compute.storage is %q, which each job would look for in a folder of its own", c.Storage)
 	case c.Engine != Ray && (c.Resources.GPU > 0 || c.Resources.MemoryGB > 0):
 		return wrong("compute.resources", "set compute.engine to ray, or leave gpu and memory_gb out", "compute.resources claims GPUs or memory of a cluster, and compute.engine is %s", c.Engine)
 	case c.Engine == Local && c.Workers > 1:

@@ -67,6 +67,7 @@ func TestParseRefuses(t *testing.T) {
 			"r.yaml:4: engine unsloth does not train single tokens: its loss reads the head's weights past them", "set lora.train_stop_tokens to false, or engine to trl"},
 		{"32 bit with Unsloth", minimal + "engine: unsloth\nprecision: fp32", "r.yaml:4: engine unsloth computes in bf16, and precision is fp32", ""},
 		{"another machine without a cluster", minimal + "compute: {address: http://head:8265}", "r.yaml:4: compute.address is set, and compute.engine is local", "set compute.engine to ray, or leave the address out"},
+		{"storage without a place", minimal + "compute: {engine: ray, storage: shared}", `r.yaml:4: compute.storage is "shared", which each job would look for in a folder of its own`, "write the whole path, such as /shared"},
 		{"shared storage without a cluster", minimal + "compute: {engine: torchrun, storage: /data}", "r.yaml:4: compute.storage is set, and compute.engine is torchrun", ""},
 		{"GPUs of a cluster without one", minimal + "compute: {engine: torchrun, resources: {gpu: 1}}", "r.yaml:4: compute.resources claims GPUs or memory of a cluster, and compute.engine is torchrun", ""},
 		{"several processes in one", minimal + "compute: {workers: 2}", "r.yaml:4: compute.workers is 2, and compute.engine is local, which is one process", "set compute.engine to torchrun for several processes on this machine"},

@@ -231,7 +231,7 @@ func (r *Report) storage(folder string) (list []Finding) {
 			continue
 		}
 		s := *n.Answer.Storage
-		hint := "mount the same folder on every node, or leave compute.storage out: then data and checkpoints travel over the network"
+		hint := "mount the same folder under this path on every node"
 		switch {
 		case !s.There:
 			list = append(list, Finding{Error, n.IP, fmt.Sprintf("there is no folder %s (compute.storage)", folder), hint})
