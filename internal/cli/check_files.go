@@ -74,8 +74,13 @@ func (c *checking) path(path string, in io.Reader) error {
 	}
 	// Over a DirFS, so that a folder that is a link is followed.
 	return fs.WalkDir(os.DirFS(path), ".", func(rel string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !c.checkable(rel) {
+		switch {
+		case err != nil:
 			return err
+		case d.IsDir() && rel != "." && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir // of version control, editors and the like
+		case !d.Type().IsRegular() || !c.checkable(rel):
+			return nil
 		}
 		return c.file(filepath.Join(path, filepath.FromSlash(rel)), false)
 	})

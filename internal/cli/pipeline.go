@@ -61,6 +61,8 @@ type pipeline struct {
 	worker *trainer.Worker
 	// workerEnv is added to the worker's environment.
 	workerEnv []string
+	// worked says that a stage was trained, and not found.
+	worked bool
 	// firstDone, unless it is nil, hears that stage 1 is there.
 	firstDone func()
 	// climber, unless it is nil, judges the last stage while it is trained.

@@ -232,7 +232,10 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 		var st report.Stage
 		if json.Unmarshal(text, &st) == nil {
 			t.p.show.Say("✓ %s: done before", title(t.n))
-			return &st, nil
+			if exists(t.s.path(t.name(), sharedFile)) {
+				return &st, nil
+			}
+			return &st, t.share() // it ended before it had said so
 		}
 	}
 	if st, err := t.takeShared(); st != nil || err != nil {
@@ -243,6 +246,7 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 
 // train has the worker train the stage.
 func (t *stageRun) train(ctx context.Context) (*report.Stage, error) {
+	t.p.worked = true
 	out := t.s.path(t.name())
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err

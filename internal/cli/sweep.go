@@ -367,7 +367,7 @@ func (s *sweeping) fill(ctx context.Context, p *pipeline, row *sweep.Row) error 
 	if err != nil {
 		return err
 	}
-	row.Run, row.Reused = t.dir.Path, p.worker == nil
+	row.Run, row.Reused = t.dir.Path, !p.worked
 	training := &report.Training{}
 	if err := json.Unmarshal(t.manifest.Result, training); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"bbjtune/internal/dataset"
 	"bbjtune/internal/fault"
@@ -128,8 +129,13 @@ func (c *climber) recallLog(path string) error {
 
 // reach judges a training at a rung, writes the verdict into its folder, and returns
 // errStopped where it does not go on. What was decided before holds: a training that
-// goes on from a checkpoint tells of its earlier rungs again.
+// goes on from a checkpoint tells of its earlier rungs again. Rungs of somebody else are
+// passed over: a job that a sweep has left on a cluster tells of them to whoever follows
+// it, be that a sweep with another rule or none at all.
 func (c *climber) reach(dir *runs.Dir, e trainer.Event) error {
+	if c == nil || !slices.Contains(c.rule.Rungs(), e.Evaluation) {
+		return nil
+	}
 	k, err := c.load(dir.Path)
 	if err != nil {
 		return err

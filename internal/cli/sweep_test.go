@@ -15,7 +15,9 @@ import (
 
 	"bbjtune/internal/progress"
 	"bbjtune/internal/pyenv"
+	"bbjtune/internal/runs"
 	"bbjtune/internal/sweep"
+	"bbjtune/internal/trainer"
 )
 
 const sweptRecipe = `version: 1
@@ -248,6 +250,17 @@ func TestSweepStopsEarlyWithFailure(t *testing.T) {
 	}
 }
 
+// A job that a sweep has left on a cluster tells of its rungs to whoever follows it.
+func TestRungsOfAnotherSweep(t *testing.T) {
+	rule := sweep.Rule{Grace: 1, Eta: 3}
+	d := &runs.Dir{Path: t.TempDir()}
+	for _, c := range []*climber{nil, {rule: rule, halving: sweep.NewHalving(rule)}} {
+		if err := c.reach(d, trainer.Event{Event: "rung", Evaluation: 2, Step: 20}); err != nil || exists(d.File(rungsFile)) {
+			t.Errorf("%v: judged at a rung that is not its own: %v", c, err)
+		}
+	}
+}
+
 // What cannot be held against each other is refused before anything is trained.
 func TestSweepThatCannotBeJudged(t *testing.T) {
 	s := newSwept(t, false)
@@ -275,8 +288,12 @@ func TestSweepSharesStage1(t *testing.T) {
 	if n := s.stageSteps("stage1"); table.Failed() > 0 || n != 10 {
 		t.Errorf("stage 1 took %d steps\n%s", n, outcomes(table))
 	}
+	again := s.table(o)
 	adapters := map[string]bool{}
-	for _, r := range table.Rows {
+	for i, r := range table.Rows {
+		if r.Reused || !again.Rows[i].Reused {
+			t.Errorf("%s: reused %t, then %t", r.Changed, r.Reused, again.Rows[i].Reused)
+		}
 		text, err := os.ReadFile(filepath.Join(r.Run, "stage1/adapter/adapter_model.safetensors"))
 		if err != nil {
 			t.Fatal(err)
@@ -304,6 +321,22 @@ func TestSweepSharesStage1(t *testing.T) {
 	o.set = []string{"stage2.learning_rate=6e-3"}
 	if n := func() int { s.table(o); return s.stageSteps("stage1") }(); n != 10 {
 		t.Errorf("stage 1 took %d steps, want it trained anew", n)
+	}
+}
+
+// What ended before it said what its stage 1 is made of says so when it goes on.
+func TestSweepSharesStage1AfterEnd(t *testing.T) {
+	s := newSwept(t, true)
+	ended := s.table(sweepOptions{set: []string{"stage2.learning_rate=1e-3"}, slots: 1}).Rows[0].Run
+	for _, name := range []string{"manifest.json", "stage1/" + sharedFile} {
+		if err := os.Remove(filepath.Join(ended, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.steps()
+	table := s.table(sweepOptions{set: []string{"stage2.learning_rate=1e-3,2e-3"}, slots: 1})
+	if n := s.stageSteps("stage1"); table.Failed() > 0 || n != 0 {
+		t.Errorf("stage 1 took %d steps\n%s", n, outcomes(table))
 	}
 }
 

@@ -238,8 +238,8 @@ func (p *Pool) take(ctx context.Context, q questionKey) (*member, context.Contex
 		}
 		changed := p.changed
 		var rested <-chan time.Time
-		if d := p.busy(list); d > 0 {
-			rested = time.After(d)
+		if idle := slices.DeleteFunc(list, func(m *member) bool { return m.asking >= p.o.Limit }); len(idle) > 0 {
+			rested = time.After(p.busy(idle))
 		}
 		p.mu.Unlock()
 		select {

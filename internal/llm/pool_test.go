@@ -397,6 +397,33 @@ func TestPoolStopsWaiting(t *testing.T) {
 	}
 }
 
+// A rest ends by itself, also while the others have enough to do.
+func TestPoolEndsARest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tired := &llmtest.Model{Script: afterGreeting(func(q string, _ int) llmtest.Act {
+			if q == "first" {
+				return llmtest.Act{Status: 429, Header: map[string]string{"Retry-After": "2"}}
+			}
+			return llmtest.Act{Text: "yes"}
+		})}
+		p := scripted(t, llm.PoolOptions{Limit: 1}, tired, &llmtest.Model{Script: in(time.Minute)})
+		defer p.Close()
+		ask := func(q string) error {
+			_, err := p.Ask(t.Context(), llmtest.Ask(q))
+			return err
+		}
+		if err := ask("first"); err == nil {
+			t.Fatal("the first question was answered")
+		}
+		go ask("second")
+		synctest.Wait()
+		start := time.Now()
+		if err := ask("third"); err != nil || time.Since(start) != 2*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
 // An endpoint that asks for a rest gets one, and the others work meanwhile.
 func TestPoolLetsRest(t *testing.T) {
 	busy := llmtest.NewEndpoint(t, "m", afterGreeting(func(q string, n int) llmtest.Act {

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -120,7 +121,11 @@ func (m *Model) Ask(ctx context.Context, r llm.Request) (llm.Reply, error) {
 	case a.Status >= 500:
 		return llm.Reply{}, llm.NewFailure(llm.ServerError, errors.New("the server failed"))
 	case a.Status == http.StatusTooManyRequests:
-		return llm.Reply{}, llm.NewFailure(llm.RateLimited, errors.New("too many requests"))
+		f := llm.NewFailure(llm.RateLimited, errors.New("too many requests"))
+		if seconds, err := strconv.Atoi(a.Header["Retry-After"]); err == nil {
+			f.RetryAfter = time.Duration(seconds) * time.Second
+		}
+		return llm.Reply{}, f
 	case a.Status == http.StatusUnauthorized:
 		return llm.Reply{}, llm.NewFailure(llm.KeyRefused, errors.New("the key is refused"))
 	case a.Status >= 400:
