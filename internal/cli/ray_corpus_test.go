@@ -216,17 +216,18 @@ func TestContribRayCorpus(t *testing.T) {
 	broken := r.script("broken", "echo >&2 'error: \033[31mthe disk is full'; echo >&2 'hint: make room'; exit 2")
 	r.fails(broken, "failed: [31mthe disk is full", "make room")
 
-	fake.Nodes[0].CPUs, fake.Nodes[1].CPUs = 0.5, 0
+	fake.Change(func() { fake.Nodes[0].CPUs, fake.Nodes[1].CPUs = 0.5, 0 })
 	r.fails(unasked, "no node has 1 CPUs, the largest has 0.5", "ask for fewer")
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { t.Error("the script followed a redirection") }))
 	t.Cleanup(elsewhere.Close)
-	fake.Spoil["/nodes"] = func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, elsewhere.URL, http.StatusFound) }
+	spoil := func(h http.HandlerFunc) { fake.Change(func() { fake.Spoil["/nodes"] = h }) }
+	spoil(func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, elsewhere.URL, http.StatusFound) })
 	r.fails(unasked, "with status 302", "name the dashboard")
 	for _, page := range []string{"<html>", "{}", "[1]"} {
-		fake.Spoil["/nodes"] = func(w http.ResponseWriter, q *http.Request) { w.Write([]byte(page)) }
+		spoil(func(w http.ResponseWriter, q *http.Request) { w.Write([]byte(page)) })
 		r.fails(unasked, "is not Ray", "name the dashboard")
 	}
-	delete(fake.Spoil, "/nodes")
+	spoil(nil)
 	r.token = "guessed"
 	r.fails(unasked, "does not accept the token", "set RAY_AUTH_TOKEN")
 	server.Close()

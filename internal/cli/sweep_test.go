@@ -59,6 +59,7 @@ func (s *swept) run(ctx context.Context, o sweepOptions) (*sweep.Table, error) {
 	s.Helper()
 	s.Setenv("FAKE_STEPS", abs("steps.log"))
 	s.Setenv("FAKE_PACE", s.pace)
+	s.Setenv("GORACE", "atexit_sleep_ms=0") // else a worker that ends trains on for a second
 	a := &app{Streams: Streams{Now: time.Now, Out: io.Discard, Err: io.Discard}, runs: "runs", cache: "cache"}
 	a.show = progress.New(&s.said, progress.Options{Now: time.Now})
 	o.trainOnly = true

@@ -69,6 +69,13 @@ func NewFake(token string) *Fake {
 	return &Fake{Token: token, Version: "2.60.0", Python: "3.11", Nodes: []FakeNode{node, second}, packages: map[string][]byte{}}
 }
 
+// Change changes the cluster while others may be asking it.
+func (f *Fake) Change(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
 // Calls are the methods and paths that were asked for, in order.
 func (f *Fake) Calls() []string {
 	f.mu.Lock()
