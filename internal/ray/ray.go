@@ -212,7 +212,8 @@ func (c *Client) broken(ctx context.Context, err error) error {
 		return c.failure(Unreachable, "the Ray cluster at %s cannot be reached: there is no host %s", c.Address, clip(dns.Name))
 	case errors.Is(err, errSlow), errors.Is(err, context.DeadlineExceeded), isOp && op.Timeout():
 		return c.failure(Unreachable, "the Ray cluster at %s does not answer", c.Address)
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"),
+		strings.Contains(err.Error(), "readLoopPeekFailLocked: %!w(<nil>)"): // it spoke before it was asked, as SSH does
 		return c.failure(NotRay, "what answers at %s is not Ray: it does not speak %s", c.Address, strings.SplitN(c.Address, ":", 2)[0])
 	}
 	var u *url.Error
