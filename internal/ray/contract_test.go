@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http/httptest"
@@ -141,22 +140,6 @@ func goodJob(t *testing.T, client *ray.Client, s ray.Submission) {
 	logs, err := client.Logs(t.Context(), s.ID)
 	if err != nil || !strings.Contains(logs, "hello world\n") {
 		t.Fatalf("logs %q, %v", logs, err)
-	}
-	// Followed, broken off after the first line, and followed on from there.
-	enough := errors.New("enough")
-	var lines []string
-	var offset int64
-	for range strings.Count(logs, "\n") {
-		err := client.Follow(t.Context(), s.ID, offset, func(text string, at int64) error {
-			lines, offset = append(lines, text), at
-			return enough
-		})
-		if !errors.Is(err, enough) {
-			t.Fatalf("follow: %v", err)
-		}
-	}
-	if got := strings.Join(lines, "\n") + "\n"; got != logs || offset != int64(len(logs)) {
-		t.Errorf("followed %q to %d, want %q", got, offset, logs)
 	}
 	list, err := client.Jobs(t.Context())
 	if err != nil || !slices.ContainsFunc(list, func(j ray.Job) bool { return j.ID == s.ID }) {

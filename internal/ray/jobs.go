@@ -1,9 +1,7 @@
 package ray
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -195,63 +193,17 @@ func (c *Client) Logs(ctx context.Context, id string) (string, error) {
 	return reply.Logs, err
 }
 
-// lineBytes bounds a line of a log; what is longer is cut into pieces.
-const lineBytes = 1 << 20
-
-// Follow reads what a job's driver writes, from an offset in bytes on, and calls line
-// for every line without its end, with the offset behind it: what to give when the
-// connection broke and is made anew. It returns when the connection ends, with an
-// error of line, or when ctx is done; the end of the job does not end it. A job that
-// has not started is [NotFound]. Lines are foreign text.
-func (c *Client) Follow(ctx context.Context, id string, offset int64, line func(text string, offset int64) error) error {
-	j, err := c.Job(ctx, id)
-	if err != nil {
-		return err
-	}
-	if j.Node == "" {
-		return c.failure(NotFound, "job %s has not started yet", clip(id))
-	}
-	body, err := c.open(ctx, "stream", url.Values{"node_id": {j.Node}, "filename": {"job-driver-" + id + ".log"}, "lines": {"-1"}, "interval": {"0.2"}})
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	if _, err := io.CopyN(io.Discard, body, offset); err != nil {
-		return c.ended(ctx, err)
-	}
-	lines := bufio.NewReaderSize(body, lineBytes)
-	for {
-		text, err := lines.ReadSlice('\n')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return c.ended(ctx, err)
-		}
-		offset += int64(len(text))
-		if err := line(strings.TrimRight(string(text), "\r\n"), offset); err != nil {
-			return err
-		}
-	}
-}
-
-// ended is what the end of a stream means: an unfinished line is read again by
-// whoever follows on.
-func (c *Client) ended(ctx context.Context, err error) error {
-	if errors.Is(err, io.EOF) && ctx.Err() == nil {
-		return nil
-	}
-	return c.broken(ctx, err)
-}
-
 // File opens a file below the log folder of a node: its last lines, or all of it
 // where lines is negative. One that is not there is [NotFound].
 func (c *Client) File(ctx context.Context, node, name string, lines int) (io.ReadCloser, error) {
-	return c.open(ctx, "file", url.Values{"node_id": {node}, "filename": {name}, "lines": {strconv.Itoa(lines)}, "timeout": {"3600"}})
+	return c.open(ctx, url.Values{"node_id": {node}, "filename": {name}, "lines": {strconv.Itoa(lines)}, "timeout": {"3600"}})
 }
 
 // open asks for a log. Its beginning must come in time; the rest takes what it takes.
-func (c *Client) open(ctx context.Context, media string, q url.Values) (io.ReadCloser, error) {
+func (c *Client) open(ctx context.Context, q url.Values) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	slow := time.AfterFunc(requestTime, func() { cancel(errSlow) })
-	resp, err := c.send(ctx, http.MethodGet, "/api/v0/logs/"+media+"?"+q.Encode(), "", nil)
+	resp, err := c.send(ctx, http.MethodGet, "/api/v0/logs/file?"+q.Encode(), "", nil)
 	switch {
 	case err != nil:
 		cancel(nil)

@@ -119,8 +119,6 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.status(w)
 	case strings.HasPrefix(path, "/api/packages/gcs/"):
 		f.pack(w, r)
-	case path == "/api/v0/logs/stream":
-		f.stream(w, r)
 	case path == "/api/jobs/" && r.Method == http.MethodPost:
 		f.submit(w, r)
 	case path == "/api/jobs/":
@@ -288,20 +286,4 @@ func (f *Fake) job(w http.ResponseWriter, r *http.Request, path string) {
 	default:
 		answer(w, f.details(j))
 	}
-}
-
-// stream writes the log and then waits for more, as Ray does, until nobody listens.
-func (f *Fake) stream(w http.ResponseWriter, r *http.Request) {
-	name, _ := strings.CutPrefix(r.URL.Query().Get("filename"), "job-driver-")
-	j := f.find(strings.TrimSuffix(name, ".log"))
-	if j == nil || r.URL.Query().Get("node_id") != nodeID(0) {
-		w.WriteHeader(http.StatusInternalServerError)
-		io.WriteString(w, "No such file")
-		return
-	}
-	io.WriteString(w, j.logs)
-	w.(http.Flusher).Flush()
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	<-r.Context().Done()
 }
