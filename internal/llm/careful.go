@@ -112,6 +112,9 @@ func (c *Careful) Ask(ctx context.Context, r Request) (Reply, error) {
 		if !errors.As(err, &f) {
 			return Reply{}, err
 		}
+		// Others may hold the same failure: it can be why all of them stop.
+		own := *f
+		f = &own
 		f.Attempts, f.Cost = attempt, cost
 		if f.Elsewhere {
 			moved++
