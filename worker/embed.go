@@ -18,7 +18,7 @@ import (
 
 // Files holds the Python files and the requirements.
 //
-//go:embed worker.py jobs.py encode.py masks.py models.py packing.py ray_driver.py ray_probe.py graft.py quantize.py generate.py notices.py sandbox.py train.py distributed.py ranks.py unsloth_engine.py serve.py requirements-*.txt
+//go:embed worker.py jobs.py encode.py masks.py models.py packing.py ray_driver.py ray_probe.py ray_storage.py graft.py quantize.py generate.py notices.py sandbox.py train.py distributed.py ranks.py unsloth_engine.py serve.py requirements-*.txt
 var Files embed.FS
 
 // training are the patterns of the files that decide what a training yields.

@@ -24,11 +24,14 @@ from typing import Any
 
 import ray
 import ray.train
+from ray._private import state as ray_state
 from ray._private.worker import global_worker
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+import ray_storage
 from jobs import Failure, check_job, classify
+from ray_storage import Owner, Writer, own_folder
 
 SPEC = Path("spec.json")
 # So often in a row may the workers fail without a step between: what fails each time is no accident.
@@ -115,8 +118,13 @@ def loop(config: dict[str, Any]) -> None:
     try:
         import train
 
+        output, token = Path(job["output"]), config["token"]
+        if rank == 0:
+            ray_storage.require(output, token)
+            ray_storage.guard(train, output, token)
         result = train.train(job, teller(events) if rank == 0 else silent)
         if rank == 0:
+            ray_storage.require(output, token)
             ray.get(events.finish.remote(result))
     except Exception as error:
         failure = classify(error, job)
@@ -142,29 +150,69 @@ def silent(event: str, **fields: Any) -> None:
 def main() -> None:
     spec = json.loads(SPEC.read_text(encoding="utf-8"))
     ray.init(log_to_driver=False)
-    here = Path(global_worker.node.get_logs_dir_path()) / "bbjtune" / os.environ["BBJTUNE_SUBMISSION"]
-    here.mkdir(parents=True, exist_ok=True)
+    here = own_folder(Path(global_worker.node.get_logs_dir_path()) / "bbjtune") / os.environ["BBJTUNE_SUBMISSION"]
+    here.mkdir(exist_ok=True)
     node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     events = ray.remote(num_cpus=0, scheduling_strategy=node)(Events).remote(str(here / "events.jsonl"))
     try:
-        output = output_folder(spec)
-        offer(output, here / "output")
-        spec["job"] = check_job(spec["job"] | {"output": str(output)})
-        failure = carry_out(spec, events)
+        last = work(spec, events, here)
     except Exception as error:
-        traceback.print_exc()
-        failure = asdict(classify(error))
-    if failure:
-        ray.get(events.put.remote("failed", **failure))
+        failure = classify(error)
+        if failure.kind != "bad_input":
+            traceback.print_exc()
+        last = {"event": "failed"} | asdict(failure)
+    ray.get(events.put.remote(**last))
+    if last["event"] == "failed":
         sys.exit(1)
-    result = ray.get(events.look.remote())["result"]
-    ray.get(events.put.remote("done", result=result, files=handed_over(output)))
+
+
+def work(spec: dict[str, Any], events: Any, here: Path) -> dict[str, Any]:
+    """Carries out the job, as the only one that writes its output. Returns its last event."""
+
+    def say(message: str) -> None:
+        events.put.remote("log", level="info", message=message)
+
+    output = output_folder(spec)
+    offer(output, here / "output")
+    spec["job"] = check_job(spec["job"] | {"output": str(output)})
+    with Writer(output, owner(), over, say) as writer:
+        for name in ray_storage.remove_leftovers(root_folder(spec), os.fstat(writer.file).st_mtime):
+            say(f"removed {name}, which something that was killed has left on the storage")
+        failure = carry_out(spec, events, writer)
+        if failure:
+            return {"event": "failed"} | failure
+        result = ray.get(events.look.remote())["result"]
+        return {"event": "done", "result": result, "files": handed_over(output)}
+
+
+def owner() -> Owner:
+    """Who this job is to others that would write where it does."""
+    submission = os.environ["BBJTUNE_SUBMISSION"]
+    return {
+        "job": submission,
+        "attempt": submission.rpartition("-")[2],
+        "client": os.environ.get("BBJTUNE_CLIENT", ""),
+        "cluster": global_worker.node.session_name,
+        "driver": ray.get_runtime_context().get_job_id(),
+    }
+
+
+def over(other: Owner) -> bool:
+    """Whether Ray knows that another job of this cluster runs no more."""
+    here = other.get("cluster") == global_worker.node.session_name
+    return here and any(each["JobID"] == other.get("driver") and each["IsDead"] for each in ray_state.jobs())
+
+
+def root_folder(spec: dict[str, Any]) -> Path:
+    """The shared storage, or, where there is one node alone, a folder of that."""
+    if spec["storage"]:
+        return Path(spec["storage"])
+    return own_folder(Path(tempfile.gettempdir()) / f"bbjtune-{os.getuid()}")
 
 
 def output_folder(spec: dict[str, Any]) -> Path:
-    """Where checkpoints and results go: on the shared storage, or, where there is one node alone, on that."""
-    root = Path(spec["storage"]) if spec["storage"] else Path(tempfile.gettempdir()) / f"bbjtune-{os.getuid()}"
-    output = root / "runs" / spec["name"]
+    """Where checkpoints and results go."""
+    output = root_folder(spec) / "runs" / spec["name"]
     output.mkdir(parents=True, exist_ok=True)
     return output
 
@@ -175,13 +223,13 @@ def offer(output: Path, link: Path) -> None:
     link.symlink_to(output, target_is_directory=True)
 
 
-def carry_out(spec: dict[str, Any], events: Any) -> dict[str, str] | None:
+def carry_out(spec: dict[str, Any], events: Any, writer: Writer) -> dict[str, str] | None:
     """Runs the job to its end. Returns the failure, if it ends in one."""
     ended: list[BaseException | None] = []
 
     def fit() -> None:
         try:
-            trainer(spec, events).fit()
+            trainer(spec, events, writer.token).fit()
             ended.append(None)
         except BaseException as error:
             ended.append(error)
@@ -190,6 +238,8 @@ def carry_out(spec: dict[str, Any], events: Any) -> dict[str, str] | None:
     waiting = Waiting(spec, events)
     while not ended:
         time.sleep(0.5)
+        if writer.lost:
+            raise ray_storage.taken_over(writer.output)
         state = ray.get(events.look.remote())
         if state["failure"]:
             return state["failure"]
@@ -243,10 +293,10 @@ def resources(spec: dict[str, Any]) -> dict[str, float]:
     return {"CPU": 1.0} | spec["resources"]
 
 
-def trainer(spec: dict[str, Any], events: Any) -> TorchTrainer:
+def trainer(spec: dict[str, Any], events: Any, token: str) -> TorchTrainer:
     return TorchTrainer(
         loop,
-        train_loop_config={"job": spec["job"], "events": events},
+        train_loop_config={"job": spec["job"], "events": events, "token": token},
         torch_config=TorchConfig(timeout_s=spec.get("timeout_s", 1800)),
         scaling_config=ray.train.ScalingConfig(
             num_workers=spec["workers"],
@@ -255,7 +305,7 @@ def trainer(spec: dict[str, Any], events: Any) -> TorchTrainer:
             placement_strategy=spec.get("placement", "PACK"),
         ),
         run_config=ray.train.RunConfig(
-            name=spec["name"].replace("/", "-") + "-" + os.environ["BBJTUNE_SUBMISSION"],
+            name=f"{os.environ['BBJTUNE_SUBMISSION']}-{token[:8]}",  # another cluster may have a job of that name
             storage_path=str(Path(spec["job"]["output"]).parent / "ray"),
             # Counted here, where a step between two failures makes them two accidents.
             failure_config=ray.train.FailureConfig(max_failures=-1),

@@ -199,7 +199,7 @@ func (r *run) submit(ctx context.Context) error {
 	}
 	r.submitted = true // as far as one knows who is interrupted in between
 	_, err = r.Cluster.Submit(ctx, ray.Submission{
-		ID: r.id(), Entrypoint: nodes[0].Command("ray_driver.py"), Env: ray.RuntimeEnv{WorkingDir: parcel.URI(), Vars: environment(r.id())},
+		ID: r.id(), Entrypoint: nodes[0].Command("ray_driver.py"), Env: ray.RuntimeEnv{WorkingDir: parcel.URI(), Vars: environment(r.id(), r.Client)},
 		Metadata: map[string]string{"bbjtune": r.Options.Name},
 	})
 	if err == nil {
@@ -210,9 +210,11 @@ func (r *run) submit(ctx context.Context) error {
 
 // environment is what the libraries read when they are loaded, on every node: the
 // same as the local worker sets.
-func environment(id string) map[string]string {
+func environment(id, client string) map[string]string {
 	return map[string]string{
 		"BBJTUNE_SUBMISSION": id,
+		// Whose earlier attempts it may follow at once.
+		"BBJTUNE_CLIENT": client,
 		// The workers stay in the folder of the package.
 		"RAY_CHDIR_TO_TRIAL_DIR": "0",
 		"OMP_WAIT_POLICY":        "PASSIVE", "GOMP_SPINCOUNT": "20000",

@@ -289,6 +289,29 @@ func TestRunAfterTheClusterForgot(t *testing.T) {
 	}
 }
 
+// A job may follow its folder's earlier one on the storage without waiting, and no
+// other: that of another folder, or what goes on at another address.
+func TestRunSaysWhoseJobsItFollows(t *testing.T) {
+	client := func(tr *training, n int) string { return tr.submitted[n].Env.Vars["BBJTUNE_CLIENT"] }
+	tr := newTraining(t, func(string) *fakeJob { return script(1) })
+	tr.Address = "http://head:8265"
+	tr.wants(1)
+	delete(tr.jobs, ID(tr.Name, 1))
+	if _, err := tr.run(t.Context()); err != nil || len(tr.submitted) != 2 || client(tr, 0) == "" || client(tr, 1) != client(tr, 0) {
+		t.Fatalf("%v %+v", err, tr.submitted)
+	}
+	tr.Address = "http://other:8265"
+	delete(tr.jobs, ID(tr.Name, 2))
+	if _, err := tr.run(t.Context()); err != nil || len(tr.submitted) != 3 || client(tr, 2) == client(tr, 1) {
+		t.Fatalf("%v %+v", err, tr.submitted)
+	}
+	another := newTraining(t, func(string) *fakeJob { return script(1) })
+	another.wants(1)
+	if client(another, 0) == client(tr, 0) {
+		t.Error("two folders say that they are the same")
+	}
+}
+
 func TestRunWaitsForAClusterAndGivesUp(t *testing.T) {
 	tr := newTraining(t, func(string) *fakeJob { return script(3) })
 	tr.jobs["bbjtune-tiny-0123-stage1-1"] = script(3)

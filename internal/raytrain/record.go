@@ -1,12 +1,14 @@
 package raytrain
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/runs"
@@ -29,6 +31,10 @@ type Record struct {
 	Attempt int `json:"attempt"`
 	// Storage is where the nodes keep what the job leaves.
 	Storage string `json:"storage,omitempty"`
+	// Client tells jobs that were submitted from this folder from those of another one
+	// that trains the same: an attempt follows an earlier one without asking whether it
+	// still writes. Another address may be another cluster, where a job goes on.
+	Client string `json:"client,omitempty"`
 }
 
 const recordVersion = 1
@@ -85,6 +91,9 @@ func open(o Options, job trainer.Train, on func(trainer.Event, bool)) (*run, err
 	}
 	if rec.Address != "" && rec.Address != o.Address {
 		o.Say("  it was begun on the cluster at %s; a job that runs there is not ended", rec.Address)
+	}
+	if rec.Client == "" || rec.Address != o.Address {
+		rec.Client = strings.ToLower(rand.Text())
 	}
 	r := &run{Options: o, Record: *rec, job: job, on: on}
 	r.Record.Version, r.Record.Name, r.Record.Address, r.Record.Storage = recordVersion, o.Name, o.Address, o.Storage
