@@ -99,7 +99,7 @@ var layers = map[string][]string{
 	"internal/ray":               {"internal/fault"},
 	"internal/ray/probe":         {"internal/fault", "internal/ray"},
 	"internal/ray/raytest":       {"internal/pyenv", "worker"},
-	"internal/raytrain":          {"internal/fault", "internal/ray", "internal/runs", "internal/trainer"},
+	"internal/raytrain":          {"internal/fault", "internal/printable", "internal/ray", "internal/runs", "internal/trainer"},
 	"worker":                     {"internal/runs"},
 }
 

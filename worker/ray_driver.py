@@ -30,7 +30,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import ray_storage
-from jobs import Failure, check_job, classify
+from jobs import BadInput, Failure, check_job, classify, less_memory
+from ranks import lost
 from ray_storage import Owner, Writer, own_folder
 
 SPEC = Path("spec.json")
@@ -38,6 +39,8 @@ SPEC = Path("spec.json")
 FAILURES = 3
 # How long the workers may take to start before the program is told what they wait for.
 PATIENCE_SECONDS = 45.0
+# How much of a worker's traceback goes into the job's log: its end says where.
+TRACE_LENGTH = 20_000
 # What the finished stage hands over. Checkpoints stay where they are: they only serve to resume.
 HANDED_OVER = ("adapter", "training_config.json", "training_log.jsonl")
 
@@ -49,6 +52,8 @@ class Events:
         self.file = Path(path).open("w", encoding="utf-8", newline="\n")
         self.number = 0
         self.state: dict[str, Any] = {"started": 0, "failures": 0, "failure": None, "result": None}
+        self.cause: tuple[int, str] | None = None  # of the failure that Ray Train is about to tell
+        self.traces: list[str] = []
 
     def put(self, event: str, **fields: Any) -> None:
         from worker import finite
@@ -63,23 +68,33 @@ class Events:
     def started(self) -> None:
         self.state["started"] += 1
 
+    def trouble(self, rank: int, failure: dict[str, str], secondary: bool, trace: str) -> None:
+        """What a worker itself says of its failure; secondary is that another one is gone."""
+        if trace:
+            self.traces.append(f"worker {rank} failed:\n{trace[-TRACE_LENGTH:]}")
+        if failure["kind"] != "internal":
+            self.state["failure"] = self.state["failure"] or failure
+        elif not secondary and self.cause is None:
+            self.cause = (rank, failure["message"])
+
     def lost(self, rank: int, why: str) -> None:
         """A worker died, or failed because another one did."""
+        if self.cause and why not in GONE:
+            rank, why = self.cause
+        self.cause = None
+        said = f"worker {rank} {'was lost' if why in GONE else 'failed'}: {why}"
         self.state["failures"] += 1
-        self.state["why"] = f"worker {rank}: {why}"
+        self.state["why"], self.state["no_memory"] = said, why == GONE[2]
         if self.state["failures"] < FAILURES:
-            self.put(
-                "log", level="warning", message=f"worker {rank} was lost: {why}; the workers are started once more"
-            )
-
-    def fail(self, failure: dict[str, str]) -> None:
-        self.state["failure"] = self.state["failure"] or failure
+            self.put("log", level="warning", message=f"{said}; the workers are started once more")
 
     def finish(self, result: dict[str, Any]) -> None:
         self.state["result"] = result
 
     def look(self) -> dict[str, Any]:
-        return self.state
+        """How far it is, and the tracebacks that came since the last look."""
+        traces, self.traces = self.traces, []
+        return self.state | {"traces": traces}
 
 
 class Watch(ray.train.UserCallback):
@@ -129,8 +144,9 @@ def loop(config: dict[str, Any]) -> None:
     except Exception as error:
         failure = classify(error, job)
         # The death of another worker looks like a defect here; Ray Train starts them all again.
-        if failure.kind != "internal":
-            ray.get(events.fail.remote(asdict(failure)))
+        secondary = failure.kind == "internal" and lost(error)
+        trace = "" if secondary or failure.kind == "bad_input" else "".join(traceback.format_exception(error))
+        ray.get(events.trouble.remote(rank, asdict(failure), secondary, trace))
         raise
 
 
@@ -150,8 +166,7 @@ def silent(event: str, **fields: Any) -> None:
 def main() -> None:
     spec = json.loads(SPEC.read_text(encoding="utf-8"))
     ray.init(log_to_driver=False)
-    here = own_folder(Path(global_worker.node.get_logs_dir_path()) / "bbjtune") / os.environ["BBJTUNE_SUBMISSION"]
-    here.mkdir(exist_ok=True)
+    here = log_folder()
     node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     events = ray.remote(num_cpus=0, scheduling_strategy=node)(Events).remote(str(here / "events.jsonl"))
     try:
@@ -164,6 +179,16 @@ def main() -> None:
     ray.get(events.put.remote(**last))
     if last["event"] == "failed":
         sys.exit(1)
+
+
+def log_folder() -> Path:
+    """Where the events go, below the session's logs."""
+    try:
+        here = own_folder(Path(global_worker.node.get_logs_dir_path()) / "bbjtune") / os.environ["BBJTUNE_SUBMISSION"]
+    except BadInput as error:  # nobody can be told but by the job's last words
+        sys.exit(f"{error.message}; {error.hint}")
+    here.mkdir(exist_ok=True)
+    return here
 
 
 def work(spec: dict[str, Any], events: Any, here: Path) -> dict[str, Any]:
@@ -181,8 +206,7 @@ def work(spec: dict[str, Any], events: Any, here: Path) -> dict[str, Any]:
         failure = carry_out(spec, events, writer)
         if failure:
             return {"event": "failed"} | failure
-        result = ray.get(events.look.remote())["result"]
-        return {"event": "done", "result": result, "files": handed_over(output)}
+        return {"event": "done", "result": look(events)["result"], "files": handed_over(output)}
 
 
 def owner() -> Owner:
@@ -240,21 +264,33 @@ def carry_out(spec: dict[str, Any], events: Any, writer: Writer) -> dict[str, st
         time.sleep(0.5)
         if writer.lost:
             raise ray_storage.taken_over(writer.output)
-        state = ray.get(events.look.remote())
+        state = look(events)
         if state["failure"]:
             return state["failure"]
         if state["failures"] >= FAILURES:
-            why = (
-                f"the workers failed {FAILURES} times in a row without a step between; the last one was {state['why']}"
-            )
-            return asdict(Failure("workers_lost", why, "the logs of the workers say more: the dashboard has them"))
+            return asdict(again_and_again(state, spec["job"]))
         waiting.look(state)
     error = ended[0]
-    state = ray.get(events.look.remote())
+    state = look(events)
     if error is None and state["result"] is not None:
         return None
+    if state["failure"] is None and error is not None:
+        traceback.print_exception(error)
     said = reason(error) if isinstance(error, Exception) else "the workers ended without a result"
     return state["failure"] or asdict(Failure("internal", said, ""))
+
+
+def look(events: Any) -> dict[str, Any]:
+    """How far it is. The tracebacks of the workers go into the job's log, which is what this process writes."""
+    state = ray.get(events.look.remote())
+    for trace in state["traces"]:
+        print(trace, file=sys.stderr, flush=True)
+    return state
+
+
+def again_and_again(state: dict[str, Any], job: dict[str, Any]) -> Failure:
+    said = f"the workers failed {FAILURES} times in a row without a step between; in the end {state['why']}"
+    return Failure("lost_process", said, less_memory(job) if state["no_memory"] else "")
 
 
 class Waiting:

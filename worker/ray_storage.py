@@ -219,7 +219,7 @@ def own_folder(path: Path) -> Path:
     if wrong:
         raise BadInput(
             f"{path} {wrong}, so what lies there is not to be trusted",
-            "look who made it and what for, and remove it; or set compute.storage",
+            "look on that node who made it and what for, and remove it",
         )
     if stat.S_IMODE(found.st_mode) != 0o700:
         path.chmod(0o700)

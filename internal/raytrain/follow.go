@@ -12,7 +12,6 @@ import (
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/ray"
-	"bbjtune/internal/trainer"
 )
 
 // errLost says that the job is gone without its own doing.
@@ -29,7 +28,7 @@ const (
 )
 
 // follow passes the events on until the job has ended. It returns the node that its
-// files are on.
+// files are on, where it ended by itself.
 func (r *run) follow(ctx context.Context) (*done, string, error) {
 	away := r.waiting()
 	whole := true // what an earlier process missed may be long
@@ -49,7 +48,7 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 			if err := ended(r.id(), job); err != nil {
 				// Looked at twice: the connection may have broken before its last events.
 				if silent++; silent > 1 {
-					return nil, "", err
+					return nil, job.Node, err
 				}
 			}
 		case ray.Is(err, ray.NotFound):
@@ -77,7 +76,7 @@ func ended(id string, job ray.Job) error {
 	case job.Status == ray.Stopped:
 		return fault.Newf("start the command again to go on from the newest complete checkpoint", "job %s was stopped on the cluster", id)
 	}
-	return fault.Newf("ray job logs "+id+" says more", "job %s ended without a result: %s", id, lastWords(job.Message))
+	return fmt.Errorf("job %s ended without a result: %s", id, lastWords(job.Message))
 }
 
 func lastWords(message string) string {
@@ -172,7 +171,7 @@ func (r *run) end(e event) {
 	case "done":
 		r.done = &done{e.Result, e.Files}
 	case "failed":
-		r.failed = trainer.Failure(e.Event)
+		r.failed = failure(e.Event)
 	}
 }
 

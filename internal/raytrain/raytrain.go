@@ -119,7 +119,7 @@ func (r *run) once(ctx context.Context) (*done, error) {
 	r.submitted = true
 	d, node, err := r.follow(ctx)
 	if err != nil {
-		return nil, err
+		return nil, r.withLog(ctx, node, err)
 	}
 	return d, r.fetch(ctx, d, node)
 }

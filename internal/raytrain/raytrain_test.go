@@ -40,6 +40,8 @@ type fakeJob struct {
 	// ends is the state after the last event.
 	ends  ray.Status
 	files map[string]string
+	// log is what its driver has written; empty is none.
+	log string
 	// gone is after how many events the cluster forgets it.
 	gone int
 	lost bool
@@ -96,6 +98,13 @@ func (c *fakeCluster) Stop(_ context.Context, id string) error {
 }
 
 func (c *fakeCluster) File(_ context.Context, _, name string, lines int) (io.ReadCloser, error) {
+	if id, isLog := strings.CutPrefix(name, "job-driver-"); isLog {
+		j := c.jobs[strings.TrimSuffix(id, ".log")]
+		if j.log == "" {
+			return nil, &ray.Failure{Kind: ray.NotFound}
+		}
+		return io.NopCloser(strings.NewReader(j.log)), nil
+	}
 	_, rest, _ := strings.Cut(name, "bbjtune/")
 	id, file, _ := strings.Cut(rest, "/")
 	j := c.jobs[id]
@@ -333,6 +342,28 @@ func TestRunSaysWhyAJobEnded(t *testing.T) {
 			j.events[2], j.ends = `{"n":3,"event":"failed","kind":"nan_loss","message":"the loss became nan","hint":"lower learning_rate"}`+"\n", ray.Failed
 			return j
 		}},
+		{"a defect", "the training failed on the cluster: KeyError: 'x' y", "stage1/ray-job.log has the end of the job's log, ray job logs bbjtune-tiny-0123-stage1-1 all of it", func() *fakeJob {
+			j := script(2)
+			j.events[2] = `{"n":3,"event":"failed","kind":"internal","message":"KeyError: 'x'\n  y","hint":"the worker's log holds the details"}` + "\n"
+			j.ends, j.log = ray.Failed, "Traceback"
+			return j
+		}},
+		{"a defect, and no log", "KeyError", "ray job logs bbjtune-tiny-0123-stage1-1 says more", func() *fakeJob {
+			j := script(2)
+			j.events[2], j.ends = `{"n":3,"event":"failed","kind":"internal","message":"KeyError","hint":""}`+"\n", ray.Failed
+			return j
+		}},
+		{"lost workers", "3 times in a row", "ray-job.log has the end", func() *fakeJob {
+			j := script(2)
+			j.events[2] = `{"n":3,"event":"failed","kind":"lost_process","message":"the workers failed 3 times in a row","hint":""}` + "\n"
+			j.ends, j.log = ray.Failed, "Traceback"
+			return j
+		}},
+		{"an endless message", strings.Repeat("x", 900), "", func() *fakeJob {
+			j := script(2)
+			j.events[2] = `{"n":3,"event":"failed","kind":"bad_input","message":"` + strings.Repeat("x", 1<<20) + `","hint":"mend it"}` + "\n"
+			return j
+		}},
 		{"stopped", "was stopped on the cluster", "newest complete checkpoint", func() *fakeJob {
 			j := script(2)
 			j.events, j.ends = j.events[:2], ray.Stopped
@@ -385,10 +416,31 @@ func TestRunSaysWhyAJobEnded(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(fault.Hint(err), test.hint) {
 				t.Errorf("%v; %s", err, fault.Hint(err))
 			}
+			if text := err.Error() + fault.Hint(err); len(text) > 2500 || strings.ContainsRune(text, '\n') {
+				t.Errorf("%d bytes are said, or several lines", len(text))
+			}
 			if _, err := os.Stat(filepath.Join(tr.Dir, "adapter", "adapter_model.safetensors")); err == nil {
 				t.Error("an adapter is there")
 			}
 		})
+	}
+}
+
+// What a job wrote before it failed is kept in the stage's folder, its end at least,
+// without what a terminal would obey.
+func TestRunKeepsTheLogOfWhatFailed(t *testing.T) {
+	tr := newTraining(t, func(string) *fakeJob {
+		j := script(2)
+		j.events[2], j.ends = `{"n":3,"event":"failed","kind":"internal","message":"KeyError"}`+"\n", ray.Failed
+		j.log = strings.Repeat("much before that\n", 100_000) + "Traceback\n  \x1b[2Jline 7\xff\nKeyError\n"
+		return j
+	})
+	if _, err := tr.run(t.Context()); err == nil {
+		t.Fatal("it went well")
+	}
+	text, err := os.ReadFile(filepath.Join(tr.Dir, logFile))
+	if err != nil || len(text) > 2*maxKept || !strings.HasSuffix(string(text), "Traceback\n  ␛[2Jline 7\uFFFD\nKeyError\n") {
+		t.Errorf("%d bytes, %v: %q", len(text), err, text[max(0, len(text)-100):])
 	}
 }
 
