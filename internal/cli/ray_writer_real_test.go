@@ -36,7 +36,7 @@ func TestRealRayWriter(t *testing.T) {
 	stop := alive(t, output[0])
 	cmd := c.command(c.train()...)
 	text, err := cmd.CombinedOutput()
-	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(text), "error: job elsewhere-1 of the Ray session_elsewhere is training into "+output[0]) {
+	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(text), ": job elsewhere-1 of the Ray session_elsewhere is training into "+output[0]) {
 		t.Errorf("beside another one: %v\n%s", err, text)
 	}
 	stop()
