@@ -67,6 +67,7 @@ class Events:
 
     def started(self) -> None:
         self.state["started"] += 1
+        self.cause = None  # what came since is of workers that were on their way out
 
     def trouble(self, rank: int, failure: dict[str, str], secondary: bool, trace: str) -> None:
         """What a worker itself says of its failure; secondary is that another one is gone."""

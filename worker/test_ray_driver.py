@@ -176,6 +176,16 @@ class Telling(Driver):
         self.assertIn("worker 1 failed: KeyError: 'seven'", last["message"])
         self.assertEqual(self.log.getvalue().count("Traceback"), 3)
 
+    def test_what_ends_with_the_others_is_no_cause(self) -> None:
+        events = self.driver.Events(str(self.root / "events.jsonl"))
+        self.addCleanup(events.file.close)
+        defect = {"kind": "internal", "message": "ValueError: no process group", "hint": ""}
+        events.lost(1, "KeyError")
+        events.trouble(0, defect, False, "")  # while Ray Train ends what is left
+        events.started()
+        events.lost(1, "KeyError")
+        self.assertEqual(events.look()["why"], "worker 1 failed: KeyError")
+
     def test_memory_that_ends_a_worker_is_told_as_such(self) -> None:
         def train(job: Any, emit: Any) -> Any:
             raise RuntimeError("Connection reset by peer")
