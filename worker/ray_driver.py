@@ -27,6 +27,8 @@ import ray.train
 from ray._private import state as ray_state
 from ray._private.worker import global_worker
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError
+from ray.train.v2._internal.execution.callback import ControllerCallback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import ray_storage
@@ -78,12 +80,13 @@ class Events:
         elif not secondary and self.cause is None:
             self.cause = (rank, failure["message"])
 
-    def lost(self, rank: int, why: str) -> None:
-        """A worker died, or failed because another one did."""
-        if self.cause and why not in GONE:
+    def lost(self, rank: int | None, why: str) -> None:
+        """A worker died, or failed because another one did; rank is None where it had not begun."""
+        if self.cause and rank is not None and why not in GONE:
             rank, why = self.cause
         self.cause = None
-        said = f"worker {rank} {'was lost' if why in GONE else 'failed'}: {why}"
+        who = "a worker that was starting" if rank is None else f"worker {rank}"
+        said = f"{who} {'was lost' if why in GONE else 'failed'}: {why}"
         self.state["failures"] += 1
         self.state["why"], self.state["no_memory"] = said, why == GONE[2]
         if self.state["failures"] < FAILURES:
@@ -109,6 +112,18 @@ class Watch(ray.train.UserCallback):
         found = {rank: reason(error) for rank, error in sorted(worker_exceptions.items())}
         rank = next((rank for rank, why in found.items() if why in GONE), min(found))
         self.events.lost.remote(rank, found[rank])
+
+
+class Births(ControllerCallback):
+    """Tells of the workers that died before they had begun: Ray Train would start others for ever, without a word."""
+
+    def __init__(self, events: Any) -> None:
+        self.events = events
+
+    def after_controller_state_update(self, previous_state: Any, current_state: Any) -> None:
+        failed = getattr(getattr(current_state, "training_failed_error", None), "controller_failure", None)
+        if isinstance(failed, WorkerGroupStartupFailedError):
+            self.events.lost.remote(None, reason(failed.__cause__ or failed))
 
 
 GONE = ("its node is gone", "its process died", "it took more memory than its node has")
@@ -307,7 +322,9 @@ class Waiting:
         attempt = (state["started"], state["failures"])
         if attempt != self.attempt:
             self.attempt, self.since, self.told = attempt, time.monotonic(), False
-        if time.monotonic() - self.since < PATIENCE_SECONDS or self.told or not waiting_for_room():
+        if self.told or not waiting_for_room():
+            self.since = time.monotonic()
+        if time.monotonic() - self.since < PATIENCE_SECONDS:
             return
         self.told = True
         asked = " and ".join(f"{amount:g} {name}" for name, amount in sorted(resources(self.spec).items()))
@@ -323,7 +340,10 @@ class Waiting:
 
 
 def waiting_for_room() -> bool:
-    return any(group["state"] == "PENDING" for group in ray.util.placement_group_table().values())
+    """Whether this job's workers have no place. The ID of a group ends with that of its job."""
+    own = ray.get_runtime_context().get_job_id()
+    groups = ray.util.placement_group_table().items()
+    return any(name.endswith(own) and group["state"] == "PENDING" for name, group in groups)
 
 
 def resources(spec: dict[str, Any]) -> dict[str, float]:
@@ -346,7 +366,7 @@ def trainer(spec: dict[str, Any], events: Any, token: str) -> TorchTrainer:
             storage_path=str(Path(spec["job"]["output"]).parent / "ray"),
             # Counted here, where a step between two failures makes them two accidents.
             failure_config=ray.train.FailureConfig(max_failures=-1),
-            callbacks=[Watch(events)],
+            callbacks=[Watch(events), Births(events)],
         ),
     )
 

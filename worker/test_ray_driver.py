@@ -39,7 +39,9 @@ class Actor:
 def stand_in(logs: Path) -> dict[str, Any]:
     """The modules of Ray that the driver imports."""
     names = ["ray", "ray._private", "ray._private.state", "ray._private.worker", "ray.exceptions", "ray.train"]
-    names += ["ray.train.torch", "ray.util", "ray.util.scheduling_strategies"]
+    names += ["ray.train.torch", "ray.train.v2", "ray.train.v2._internal", "ray.train.v2._internal.exceptions"]
+    names += ["ray.train.v2._internal.execution", "ray.train.v2._internal.execution.callback"]
+    names += ["ray.util", "ray.util.scheduling_strategies"]
     modules: dict[str, Any] = {name: types.ModuleType(name) for name in names}
     for name in names[1:]:
         parent, _, own = name.rpartition(".")
@@ -52,7 +54,8 @@ def stand_in(logs: Path) -> dict[str, Any]:
     ray.remote = lambda **_: lambda made: types.SimpleNamespace(remote=lambda *args: Actor(made(*args)))
     ray.exceptions.RayActorError = type("RayActorError", (Exception,), {})
     ray.exceptions.OutOfMemoryError = type("OutOfMemoryError", (Exception,), {})
-    ray.train.UserCallback = object
+    ray.train.UserCallback = ray.train.v2._internal.execution.callback.ControllerCallback = object
+    ray.train.v2._internal.exceptions.WorkerGroupStartupFailedError = type("StartupFailed", (Exception,), {})
     ray.train.get_context = lambda: types.SimpleNamespace(get_world_rank=lambda: 0)
     ray.train.torch.TorchConfig = ray.train.torch.TorchTrainer = object
     ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy = lambda *_, **__: None
@@ -185,6 +188,20 @@ class Telling(Driver):
         events.started()
         events.lost(1, "KeyError")
         self.assertEqual(events.look()["why"], "worker 1 failed: KeyError")
+
+    def test_a_worker_that_dies_while_it_starts_is_told(self) -> None:
+        events = self.driver.Events(str(self.root / "events.jsonl"))
+        self.addCleanup(events.file.close)
+        startup = self.driver.WorkerGroupStartupFailedError("it did not start")
+        startup.__cause__ = self.modules["ray"].exceptions.RayActorError("the actor died")
+        state = types.SimpleNamespace(training_failed_error=types.SimpleNamespace(controller_failure=startup))
+        births = self.driver.Births(Actor(events))
+        births.after_controller_state_update(None, state)
+        births.after_controller_state_update(None, types.SimpleNamespace())
+        found = events.look()
+        self.assertEqual(
+            (found["failures"], found["why"]), (1, "a worker that was starting was lost: its process died")
+        )
 
     def test_memory_that_ends_a_worker_is_told_as_such(self) -> None:
         def train(job: Any, emit: Any) -> Any:

@@ -169,7 +169,7 @@ func (r *run) find(ctx context.Context) (bool, error) {
 			return false, nil
 		case err != nil:
 			return false, err
-		case job.Status == ray.Failed || job.Status == ray.Stopped:
+		case job.Status == ray.Failed || job.Status == ray.Stopped || r.failed != nil: // or it is about to end
 			continue
 		}
 		r.Say("  job %s is %s", r.id(), map[bool]string{true: "done", false: "under way"}[job.Status.Ended()])

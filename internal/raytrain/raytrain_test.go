@@ -456,6 +456,25 @@ func TestRunPassesOverWhatFailed(t *testing.T) {
 	}
 }
 
+// A job that has told of its failure takes seconds to end. Whoever starts the training
+// again by then wants another try, and not the same failure once more.
+func TestRunDoesNotFollowWhatHasFailed(t *testing.T) {
+	tr := newTraining(t, func(id string) *fakeJob {
+		j := script(1)
+		if id == "bbjtune-tiny-0123-stage1-1" {
+			j.events[1], j.ends = `{"n":2,"event":"failed","kind":"internal","message":"the disk is full"}`+"\n", ray.Running
+		}
+		return j
+	})
+	if _, err := tr.run(t.Context()); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+		t.Fatal(err)
+	}
+	tr.wants(1)
+	if len(tr.submitted) != 2 {
+		t.Errorf("%+v", tr.submitted)
+	}
+}
+
 // An adapter that a package does not hold lies where its stage has left it, whether or
 // not this machine sees that.
 func TestLargeAdapterStaysOnTheStorage(t *testing.T) {

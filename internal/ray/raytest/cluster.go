@@ -64,6 +64,9 @@ type Cluster struct {
 	// Private is a folder that every node sees under this name, each another one.
 	// Without namespaces it is empty.
 	Private string
+	// Unseen is a folder that every node sees under this name, the same one, and the test
+	// under another: UnseenHere. Without namespaces both are empty.
+	Unseen, UnseenHere string
 	// Namespaces reports whether the nodes have a network and files of their own.
 	Namespaces bool
 
@@ -197,6 +200,12 @@ func (c *Cluster) addresses() error {
 	if c.Namespaces {
 		c.gcs, c.Address = c.network.address(0)+":26379", "http://"+c.network.address(0)+":8265"
 		c.Private = filepath.Join(c.dir, "private")
+		c.Unseen, c.UnseenHere = filepath.Join(c.dir, "unseen", "storage"), filepath.Join(c.dir, "seen", "storage")
+		for _, d := range []string{filepath.Dir(c.Unseen), c.UnseenHere} {
+			if err := os.MkdirAll(d, 0o755); err != nil {
+				return err
+			}
+		}
 		var hosts strings.Builder
 		fmt.Fprintln(&hosts, "127.0.0.1 localhost")
 		for i, n := range c.nodes {
@@ -491,6 +500,7 @@ mount -t proc proc /proc
 hostname "$NODE_NAME"
 mount --bind "$NODE_HOSTS" /etc/hosts
 mount --bind "$NODE_PRIVATE" "$PRIVATE"
+mount --bind "$SEEN" "$UNSEEN"
 if [ -n "$NODE_DISK" ]; then mount -t tmpfs -o "size=$NODE_DISK" tmpfs "$NODE_DIR"; fi
 ip link set lo up
 ip addr add "$NODE_ADDRESS/24" dev eth0
@@ -554,6 +564,7 @@ func (c *Cluster) environment(i int) []string {
 	if c.Namespaces {
 		n := c.nodes[i]
 		env = append(env, "NODE_NAME="+n.name, "NODE_HOSTS="+filepath.Join(c.dir, "hosts"), "NODE_PRIVATE="+n.private, "PRIVATE="+c.Private,
+			"SEEN="+filepath.Dir(c.UnseenHere), "UNSEEN="+filepath.Dir(c.Unseen),
 			"NODE_DIR="+n.dir, "NODE_ADDRESS="+c.network.address(i))
 		if c.o.Disk > 0 {
 			env = append(env, fmt.Sprintf("NODE_DISK=%d", c.o.Disk))
