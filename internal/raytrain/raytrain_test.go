@@ -30,6 +30,8 @@ type fakeCluster struct {
 	// script is what a job that is submitted does.
 	script func(id string) *fakeJob
 	away   int // how many questions get no answer
+	// head is the node of all drivers: another one after a restart.
+	head string
 }
 
 // fakeJob tells one event more each time that it is asked for them.
@@ -49,7 +51,7 @@ type fakeJob struct {
 }
 
 func (c *fakeCluster) Nodes(context.Context) ([]ray.Node, error) {
-	return []ray.Node{{Interpreter: "/opt/ray/bin/python"}}, nil
+	return []ray.Node{{ID: c.head, Interpreter: "/opt/ray/bin/python"}}, nil
 }
 
 func (c *fakeCluster) Upload(context.Context, *ray.Package) (bool, error) {
@@ -77,7 +79,7 @@ func (c *fakeCluster) Job(_ context.Context, id string) (ray.Job, error) {
 		return ray.Job{}, &ray.Failure{Kind: ray.NotFound}
 	}
 	if j.Node == "" {
-		j.Node = "n1"
+		j.Node = c.head
 		return ray.Job{Status: ray.Pending}, nil
 	}
 	if j.told >= len(j.events) {
@@ -99,6 +101,9 @@ func (c *fakeCluster) File(_ context.Context, _, name string, lines int) (io.Rea
 	_, rest, _ := strings.Cut(name, "bbjtune/")
 	id, file, _ := strings.Cut(rest, "/")
 	j := c.jobs[id]
+	if j.Node != c.head {
+		return nil, &ray.Failure{Kind: ray.NotFound, Message: "Agent for node id: n1 doesn't exist."}
+	}
 	if file == "events.jsonl" && j.told >= len(j.events)-1 && j.mute > 0 {
 		j.mute--
 		j.told = len(j.events)
@@ -157,7 +162,7 @@ type training struct {
 func newTraining(t *testing.T, script func(id string) *fakeJob) *training {
 	t.Helper()
 	root := t.TempDir()
-	tr := &training{t: t, fakeCluster: &fakeCluster{jobs: map[string]*fakeJob{}, script: script}}
+	tr := &training{t: t, fakeCluster: &fakeCluster{jobs: map[string]*fakeJob{}, script: script, head: "n1"}}
 	for name, text := range map[string]string{"train.jsonl": "rows\n", "valid.jsonl": "others\n", "base/config.json": "{}", "base/model.safetensors": "base"} {
 		path := filepath.Join(root, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
@@ -286,6 +291,50 @@ func TestRunAfterTheClusterForgot(t *testing.T) {
 	said := strings.Join(tr.said, "\n")
 	if !strings.Contains(said, "it is submitted again and goes on from the newest complete checkpoint") {
 		t.Error(said)
+	}
+}
+
+// A head that keeps its tables says after a restart that the job runs, which died with
+// the node that it was.
+func TestRunAfterTheHeadWasRestartedWithItsTables(t *testing.T) {
+	tr := newTraining(t, func(string) *fakeJob { return script(6) })
+	restart := func(e trainer.Event, again bool) {
+		tr.steps = append(tr.steps, e.Step)
+		if e.Step == 3 && len(tr.submitted) == 1 {
+			tr.head = "n2"
+		}
+	}
+	if _, err := Run(t.Context(), tr.Options, tr.job, restart); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{1, 2, 3, 1, 2, 3, 4, 5, 6}; !slices.Equal(tr.steps, want) || len(tr.submitted) != 2 {
+		t.Errorf("heard %v of %d jobs", tr.steps, len(tr.submitted))
+	}
+	if said := strings.Join(tr.said, "\n"); strings.Count(said, "the node of its driver is gone") != 1 {
+		t.Error(said)
+	}
+	// What it left went with the node, and is made anew from the newest checkpoint.
+	tr.head = "n3"
+	tr.steps = nil
+	if _, err := Run(t.Context(), tr.Options, tr.job, restart); err != nil || len(tr.submitted) != 3 {
+		t.Errorf("%v of %d jobs", err, len(tr.submitted))
+	}
+}
+
+// A training of days may lose its cluster more often than one that gets nowhere.
+func TestRunGoesOnAsLongAsItAdvances(t *testing.T) {
+	lost := 0
+	tr := newTraining(t, func(string) *fakeJob {
+		j := script(2)
+		if lost++; lost <= 2*restarts {
+			j.events = append(j.events[:1], `{"n":2,"event":"checkpoint","step":1}`+"\n")
+			j.ends, j.lost = ray.Failed, true
+		}
+		return j
+	})
+	tr.wants(2)
+	if len(tr.submitted) != 2*restarts+1 {
+		t.Errorf("%d jobs", len(tr.submitted))
 	}
 }
 
