@@ -26,17 +26,17 @@ func TestRealRayHead(t *testing.T) {
 	}
 	var want map[string]float64
 	t.Run("memory", func(t *testing.T) {
-		c := newClustered(t, "true", "0.5")
+		c := newClustered(t, "true", "0.9")
 		c.run(c.train()...)
 		want = c.losses()
 		c.forget()
-		c.followed("stage1", want, false)
+		c.followed("stage2", want, false)
 		c.forget()
-		c.unfollowed("stage2", want)
+		c.unfollowed("stage1", want)
 	})
 	t.Run("disk", func(t *testing.T) {
-		c := newClusteredOn(t, raytest.Options{CPUs: 1, Durable: true}, "true", "0.5")
-		c.followed("stage2", want, true)
+		c := newClusteredOn(t, raytest.Options{CPUs: 1, Durable: true}, "true", "0.9")
+		c.followed("stage1", want, true)
 	})
 }
 
@@ -45,6 +45,7 @@ func (c *clustered) followed(stage string, want map[string]float64, durable bool
 	c.t.Helper()
 	k := c.client(c.train()...)
 	c.checkpointOf(k, stage)
+	c.hear(k, stage)
 	killed := time.Now()
 	c.cluster.KillHead()
 	time.Sleep(5 * time.Second)
@@ -88,6 +89,7 @@ func (c *clustered) unfollowed(stage string, want map[string]float64) {
 	c.t.Helper()
 	k := c.client(c.train()...)
 	c.checkpointOf(k, stage)
+	c.hear(k, stage)
 	k.end(syscall.SIGKILL)
 	killed := time.Now()
 	c.cluster.KillHead()
@@ -117,6 +119,17 @@ func (c *clustered) checkpointOf(k *client, stage string) {
 		}
 	}
 	c.t.Fatalf("the training ended before %s had a checkpoint\n%s", stage, k.said.String())
+}
+
+// hear waits until the client has heard of a step of the stage.
+func (c *clustered) hear(k *client, stage string) {
+	c.t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if steps := c.heardSteps(stage); len(steps) > 0 && len(steps[len(steps)-1]) > 0 {
+			return
+		}
+	}
+	c.t.Fatalf("nothing was heard of %s\n%s", stage, k.said.String())
 }
 
 // toldOnce holds what the client said of the loss.
@@ -189,8 +202,8 @@ func (c *clustered) heardSteps(stage string) (attempts [][]heardStep) {
 				heardStep
 			}
 		}
-		if err := json.Unmarshal(in.Bytes(), &line); err != nil {
-			c.t.Fatal(err)
+		if json.Unmarshal(in.Bytes(), &line) != nil {
+			break // it is being written
 		}
 		for len(attempts) < line.Attempt {
 			attempts = append(attempts, nil)
