@@ -52,6 +52,11 @@ package: {name: tiny, quantize: [f16]}
 
 func newClustered(t *testing.T, first, second string) *clustered {
 	t.Helper()
+	return newClusteredOn(t, raytest.Options{CPUs: 1}, first, second)
+}
+
+func newClusteredOn(t *testing.T, o raytest.Options, first, second string) *clustered {
+	t.Helper()
 	if os.Getenv(realRay) == "" {
 		t.Skipf("trains on a real Ray cluster; set %s=1 to run it", realRay)
 	}
@@ -66,10 +71,10 @@ func newClustered(t *testing.T, first, second string) *clustered {
 	c.write("recipe.yaml", strings.NewReplacer("BASE", filepath.Join(c.dir, "base"), "REPO", repo, "FIRST", first, "SECOND", second).Replace(clusterRecipe))
 	// The head starts a job with the python that it finds first.
 	path := filepath.Dir(raytest.Python(t)) + ":" + os.Getenv("PATH")
-	c.cluster = raytest.Start(t, raytest.Options{CPUs: 1, Env: []string{
+	o.Env = append(o.Env, "PATH="+path,
 		// What Python compiles of the packages is kept, since that takes longer than a training.
-		"PATH=" + path, "PYTHONDONTWRITEBYTECODE=", "PYTHONPYCACHEPREFIX=" + filepath.Join(os.TempDir(), "bbjtune-test-bytecode"),
-	}})
+		"PYTHONDONTWRITEBYTECODE=", "PYTHONPYCACHEPREFIX="+filepath.Join(os.TempDir(), "bbjtune-test-bytecode"))
+	c.cluster = raytest.Start(t, o)
 	for _, e := range c.cluster.Env() {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
@@ -93,6 +98,9 @@ func (c *clustered) losses() map[string]float64 {
 		}
 		for _, e := range list {
 			at := fmt.Sprintf("%s step %d", filepath.Base(filepath.Dir(path)), e.Step)
+			if _, twice := found[at]; twice && e.Loss != nil {
+				c.t.Errorf("%s is there twice", at)
+			}
 			if e.Loss != nil {
 				found[at] = *e.Loss
 			}
@@ -383,15 +391,22 @@ func (c *clustered) kill(victim string, random *rand.Rand, k *client) *client {
 	return k
 }
 
-// onceEach holds the journals: every event of a job is there, once, in order.
+// onceEach holds the journals: every event of each job is there, once, in order.
 func (c *clustered) onceEach() {
 	c.t.Helper()
 	logs, _ := filepath.Glob(filepath.Join(c.dir, "runs/train/*/stage?/ray-events.jsonl"))
 	for _, path := range logs {
-		for i, m := range regexp.MustCompile(`"n":\s*(\d+)`).FindAllStringSubmatch(read(c.t, path), -1) {
-			if m[1] != strconv.Itoa(i+1) {
-				c.t.Fatalf("%s: event %s stands in place %d", path, m[1], i+1)
+		attempt, place := "", 0
+		for _, m := range regexp.MustCompile(`"attempt":\s*(\d+),\s*"event":\s*\{"n":\s*(\d+)`).FindAllStringSubmatch(read(c.t, path), -1) {
+			if place++; m[1] != attempt {
+				attempt, place = m[1], 1
 			}
+			if m[2] != strconv.Itoa(place) {
+				c.t.Fatalf("%s: event %s of attempt %s stands in place %d", path, m[2], attempt, place)
+			}
+		}
+		if place == 0 {
+			c.t.Fatalf("%s: there is no event", path)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -199,6 +199,9 @@ func (c *Client) File(ctx context.Context, node, name string, lines int) (io.Rea
 	return c.open(ctx, url.Values{"node_id": {node}, "filename": {name}, "lines": {strconv.Itoa(lines)}, "timeout": {"3600"}})
 }
 
+// missing is how a cluster says that a file is not there, or the node that has it.
+var missing = regexp.MustCompile(`(?i)not found|Agent for node id: \w+ doesn't exist`)
+
 // open asks for a log. Its beginning must come in time; the rest takes what it takes.
 func (c *Client) open(ctx context.Context, q url.Values) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -207,7 +210,7 @@ func (c *Client) open(ctx context.Context, q url.Values) (io.ReadCloser, error) 
 	switch {
 	case err != nil:
 		cancel(nil)
-		if Is(err, Broken) && strings.Contains(strings.ToLower(err.Error()), "not found") {
+		if Is(err, Broken) && missing.MatchString(err.Error()) {
 			return nil, c.failure(NotFound, "%s", err.Error())
 		}
 		return nil, err

@@ -61,7 +61,13 @@ func (r *run) fetch(ctx context.Context, d *done, node string) error {
 		if size > maxFetched {
 			return fault.Newf("run the command where "+r.Options.Storage+" is seen", "what job %s leaves is %d GB, too much to fetch over the cluster's address", r.id(), size>>30)
 		}
-		if err := r.patiently(ctx, func() error { return r.fromNode(ctx, node, f) }); err != nil {
+		err := r.patiently(ctx, func() error { return r.fromNode(ctx, node, f) })
+		if ray.Is(err, ray.NotFound) {
+			if there, asked := r.there(ctx, node); asked == nil && !there {
+				return fmt.Errorf("%w: the node that had its results is gone", errLost)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("fetch %s of job %s: %w", f.Path, r.id(), err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,11 +33,12 @@ const (
 func (r *run) follow(ctx context.Context) (*done, string, error) {
 	away := r.waiting()
 	whole := true // what an earlier process missed may be long
-	for silent := 0; ; {
+	for silent, missing := 0, 0; ; {
 		// First the state, then the events: after the end there is nothing to miss.
 		job, err := r.Cluster.Job(ctx, r.id())
 		if err == nil && job.Node != "" {
 			whole, err = r.listen(ctx, job, whole)
+			missing, err = r.unheard(ctx, job, missing, err)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -64,6 +66,37 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 			return nil, "", err
 		}
 	}
+}
+
+// missingFor is how often in a row the node of a driver may be missing. A head that has
+// just come back tells of its nodes one by one.
+const missingFor = 5
+
+// unheard judges why the events of a job cannot be read: its driver has not begun, or
+// its node is gone. A head that kept its tables over a restart says for ever that the
+// jobs run which died with it. missing counts how often in a row the node was gone.
+func (r *run) unheard(ctx context.Context, job ray.Job, missing int, err error) (int, error) {
+	if r.done != nil || r.failed != nil || !ray.Passing(err) && !ray.Is(err, ray.NotFound) {
+		return 0, err
+	}
+	there, asked := r.there(ctx, job.Node)
+	switch {
+	case asked != nil:
+		return missing, asked
+	case there && ray.Passing(err):
+		return 0, err
+	case there, job.Status.Ended():
+		return 0, nil
+	case missing+1 < missingFor:
+		return missing + 1, nil
+	}
+	return 0, fmt.Errorf("%w: the node of its driver is gone, as after a restart of its head", errLost)
+}
+
+// there reports whether a node is alive.
+func (r *run) there(ctx context.Context, node string) (bool, error) {
+	nodes, err := r.Cluster.Nodes(ctx)
+	return slices.ContainsFunc(nodes, func(n ray.Node) bool { return n.ID == node }), err
 }
 
 // ended explains a job that has ended without saying so itself.
@@ -99,9 +132,6 @@ func (r *run) listen(ctx context.Context, job ray.Job, whole bool) (bool, error)
 	if err == nil && len(list) > 0 && !whole && list[0].N > r.last+1 {
 		list, err = r.events(ctx, job, -1)
 	}
-	if ray.Is(err, ray.NotFound) { // the driver has not begun, or its node is gone
-		return whole, nil
-	}
 	if err != nil {
 		return whole, err
 	}
@@ -113,6 +143,7 @@ func (r *run) listen(ctx context.Context, job ray.Job, whole bool) (bool, error)
 			return false, err
 		}
 		r.last = e.N
+		r.advanced = r.advanced || e.Event.Event == "checkpoint"
 		r.end(e)
 		r.pass(e, false)
 	}

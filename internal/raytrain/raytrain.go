@@ -75,7 +75,8 @@ type Detached struct {
 func (d *Detached) Error() string { return "the training goes on as job " + d.ID + " of the cluster" }
 func (d *Detached) Unwrap() error { return d.cause }
 
-// restarts is how often a job is submitted again after the cluster lost it.
+// restarts is how often in a row a job is submitted again that the cluster lost before
+// it left a checkpoint.
 const restarts = 3
 
 // Run carries out a job and returns its result. A job of that name which is under
@@ -96,6 +97,9 @@ func Run(ctx context.Context, o Options, job trainer.Train, on func(e trainer.Ev
 	defer r.close()
 	for lost := 0; ; lost++ {
 		done, err := r.once(ctx)
+		if r.advanced {
+			lost = 0
+		}
 		switch {
 		case err == nil:
 			return done.Result, nil

@@ -30,6 +30,8 @@ type fakeCluster struct {
 	// script is what a job that is submitted does.
 	script func(id string) *fakeJob
 	away   int // how many questions get no answer
+	// head is the node of all drivers: another one after a restart.
+	head string
 }
 
 // fakeJob tells one event more each time that it is asked for them.
@@ -51,7 +53,7 @@ type fakeJob struct {
 }
 
 func (c *fakeCluster) Nodes(context.Context) ([]ray.Node, error) {
-	return []ray.Node{{Interpreter: "/opt/ray/bin/python"}}, nil
+	return []ray.Node{{ID: c.head, Interpreter: "/opt/ray/bin/python"}}, nil
 }
 
 func (c *fakeCluster) Upload(context.Context, *ray.Package) (bool, error) {
@@ -79,7 +81,7 @@ func (c *fakeCluster) Job(_ context.Context, id string) (ray.Job, error) {
 		return ray.Job{}, &ray.Failure{Kind: ray.NotFound}
 	}
 	if j.Node == "" {
-		j.Node = "n1"
+		j.Node = c.head
 		return ray.Job{Status: ray.Pending}, nil
 	}
 	if j.told >= len(j.events) {
@@ -108,6 +110,9 @@ func (c *fakeCluster) File(_ context.Context, _, name string, lines int) (io.Rea
 	_, rest, _ := strings.Cut(name, "bbjtune/")
 	id, file, _ := strings.Cut(rest, "/")
 	j := c.jobs[id]
+	if j.Node != c.head {
+		return nil, &ray.Failure{Kind: ray.NotFound, Message: "Agent for node id: n1 doesn't exist."}
+	}
 	if file == "events.jsonl" && j.told >= len(j.events)-1 && j.mute > 0 {
 		j.mute--
 		j.told = len(j.events)
@@ -166,7 +171,7 @@ type training struct {
 func newTraining(t *testing.T, script func(id string) *fakeJob) *training {
 	t.Helper()
 	root := t.TempDir()
-	tr := &training{t: t, fakeCluster: &fakeCluster{jobs: map[string]*fakeJob{}, script: script}}
+	tr := &training{t: t, fakeCluster: &fakeCluster{jobs: map[string]*fakeJob{}, script: script, head: "n1"}}
 	for name, text := range map[string]string{"train.jsonl": "rows\n", "valid.jsonl": "others\n", "base/config.json": "{}", "base/model.safetensors": "base"} {
 		path := filepath.Join(root, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {

@@ -70,6 +70,8 @@ type run struct {
 	done      *done
 	failed    error
 	submitted bool
+	// advanced says that this attempt has left a checkpoint.
+	advanced bool
 }
 
 func (r *run) id() string { return ID(r.Options.Name, r.Attempt) }
@@ -128,7 +130,7 @@ func (r *run) record() error {
 // next goes over to another job of the same name, whose events are numbered anew.
 func (r *run) next() {
 	r.Attempt++
-	r.last, r.done, r.failed = 0, nil, nil
+	r.last, r.done, r.failed, r.advanced = 0, nil, nil, false
 }
 
 func (r *run) close() { r.journal.Close() }

@@ -34,6 +34,8 @@ type Options struct {
 	Nodes int
 	// CPUs of each node, as Ray counts them; 0 means 2.
 	CPUs int
+	// IdleHead gives the head no CPUs: what takes one runs on the other nodes.
+	IdleHead bool
 	// GPUs of each node, told to Ray whether or not they are there.
 	GPUs int
 	// ObjectStore is the size of each node's store in bytes; 0 means 100 MB.
@@ -254,7 +256,7 @@ func (c *Cluster) upOnce() error {
 	if err := c.startNode(0); err != nil {
 		return err
 	}
-	if err := c.wait("the head's tables", func() bool { return answers(c.gcs) }); err != nil {
+	if err := c.wait("the head's tables", c.nodes[:1], func() bool { return answers(c.gcs) }); err != nil {
 		return err
 	}
 	for i := 1; i < len(c.nodes); i++ {
@@ -262,7 +264,7 @@ func (c *Cluster) upOnce() error {
 			return err
 		}
 	}
-	return c.wait("all nodes", func() bool {
+	return c.wait("all nodes", c.nodes, func() bool {
 		c.known = c.ids()
 		return len(c.known) == len(c.nodes)
 	})
@@ -277,14 +279,15 @@ func answers(address string) bool {
 	return true
 }
 
-// wait waits for something that comes with time, or for the end of a node.
-func (c *Cluster) wait(what string, there func() bool) error {
+// wait waits for something that comes with time, or for the end of a node that it is
+// to come from.
+func (c *Cluster) wait(what string, from []*node, there func() bool) error {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
 		if there() {
 			return nil
 		}
-		for i, n := range c.nodes {
-			if n.ended() && !n.killed || c.gaveUp(i) {
+		for _, n := range from {
+			if n.ended() && !n.killed || c.gaveUp(n) {
 				return fmt.Errorf("%s ended while waiting for %s", n.name, what)
 			}
 		}
@@ -293,12 +296,11 @@ func (c *Cluster) wait(what string, there func() bool) error {
 }
 
 // gaveUp reports whether a node's raylet was there and is gone.
-func (c *Cluster) gaveUp(i int) bool {
-	n := c.nodes[i]
+func (c *Cluster) gaveUp(n *node) bool {
 	if n.cmd == nil || n.killed {
 		return false
 	}
-	up := slices.ContainsFunc(c.Processes(i), func(p Process) bool { return strings.Contains(p.Command, "/raylet/raylet ") })
+	up := slices.ContainsFunc(c.Processes(slices.Index(c.nodes, n)), func(p Process) bool { return strings.Contains(p.Command, "/raylet/raylet ") })
 	gone := n.raylet && !up
 	n.raylet = up
 	return gone
@@ -376,7 +378,7 @@ func (c *Cluster) StartNode(i int) {
 	var err error
 	for range attempts {
 		if err = c.startNode(i); err == nil {
-			err = c.wait("a node like it", c.grown)
+			err = c.wait("a node like it", c.nodes[i:i+1], c.grown)
 		}
 		if err == nil {
 			return
@@ -396,6 +398,10 @@ func (c *Cluster) grown() bool {
 	}
 	return false
 }
+
+// Ended reports whether a node's Ray has ended by itself, as it does where it misses
+// its head for long. StartNode brings it back.
+func (c *Cluster) Ended(i int) bool { return c.nodes[i].ended() }
 
 // RestartHead brings a killed head back. Only a Durable one remembers its jobs.
 func (c *Cluster) RestartHead() {
@@ -575,8 +581,12 @@ func (c *Cluster) environment(i int) []string {
 
 // rayStart is the command of a node.
 func (c *Cluster) rayStart(i int) ([]string, error) {
+	cpus := c.o.CPUs
+	if c.o.IdleHead && i == 0 {
+		cpus = 0
+	}
 	args := []string{filepath.Join(filepath.Dir(c.Python), "ray"), "start", "--block", "--disable-usage-stats",
-		fmt.Sprintf("--num-cpus=%d", c.o.CPUs), fmt.Sprintf("--num-gpus=%d", c.o.GPUs),
+		fmt.Sprintf("--num-cpus=%d", cpus), fmt.Sprintf("--num-gpus=%d", c.o.GPUs),
 		fmt.Sprintf("--object-store-memory=%d", c.o.ObjectStore), "--temp-dir=" + c.nodes[i].dir}
 	if c.Namespaces {
 		args = append(args, "--node-ip-address="+c.network.address(i))
