@@ -14,6 +14,7 @@ import (
 	"bbjtune/bbj/generation"
 	"bbjtune/internal/eval"
 	"bbjtune/internal/example"
+	"bbjtune/internal/llm"
 	"bbjtune/internal/recipe"
 )
 
@@ -132,6 +133,15 @@ var metricWords = map[string]string{
 	"mean_tokens": "tokens of an answer on average",
 }
 
+func providersTable() string {
+	var b strings.Builder
+	b.WriteString("| `--provider` | is | address | key |\n| --- | --- | --- | --- |\n")
+	for _, p := range llm.Providers() {
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | `%s` |\n", p.Name, p.API, p.URL, p.KeyEnv)
+	}
+	return b.String()
+}
+
 func TestChapterMetrics(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("| metric | what it counts |\n| --- | --- |\n")
@@ -146,7 +156,7 @@ func TestChapterMetrics(t *testing.T) {
 	if n := metrics.NumField(); n != len(metricWords) {
 		t.Errorf("%d metrics, words for %d", n, len(metricWords))
 	}
-	settleBlocks(t, "evaluation.md", map[string]string{"metrics": b.String(), "report": reportTable(t)})
+	settleBlocks(t, "evaluation.md", map[string]string{"metrics": b.String(), "report": reportTable(t), "providers": providersTable()})
 }
 
 // reportTable is the head of the table that the report writes, from the golden

@@ -52,15 +52,13 @@ yours to see to. Without a recipe eval evaluates a single model:
   --url URL --model NAME                 an OpenAI-compatible endpoint (Ollama,
                                          vLLM, llama.cpp, hosted); without --model
                                          the only one that it serves
-  --provider openai --model NAME         OpenAI's API
-  --provider anthropic --model NAME      Anthropic's API
-  --provider worker --model DIR          a model folder, with --adapter or
+` + namedAPIs() + `  --provider worker --model DIR          a model folder, with --adapter or
                                          without, in the training worker
   --answers FILE --label NAME            answers that were recorded
 
-A key is read from the environment, or from a file .env here: OPENAI_API_KEY,
-ANTHROPIC_API_KEY, or what --key-env names. It is never written anywhere. An
-endpoint that --url names gets a key only with --key-env.
+A key is read from the environment, or from a file .env here: from the variable
+above, or what --key-env names. It is never written anywhere. An endpoint that
+--url names gets a key only with --key-env.
 
 Several endpoints of the same model share the questions: --url http://a:8000/v1
 --url http://b:8000/v1, or both with a comma between them (--model-server is the
@@ -112,7 +110,7 @@ without an answer, an alert and a gate that fails each make the exit status 1.`,
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.provider, "provider", "", "openai, anthropic or worker (default: openai)")
+	fl.StringVar(&f.provider, "provider", "", providerNames()+" (default: "+llm.Providers()[0].Name+")")
 	fl.StringSliceVar(&f.urls, "url", nil, "base URL of the endpoint, or of several with the same model; for an OpenAI-compatible one it ends in /v1")
 	fl.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "model-server" {
@@ -179,18 +177,43 @@ func onlyWithoutRecipe(cmd *cobra.Command, served bool) error {
 	return err
 }
 
+// api is the one that --provider names; the training worker has none.
+func (f *evalFlags) api() llm.Provider {
+	api, _ := llm.FindProvider(f.provider)
+	return api
+}
+
+// namedAPIs are the lines of help for those that are asked by name.
+func namedAPIs() string {
+	var b strings.Builder
+	for _, p := range llm.Providers() {
+		fmt.Fprintf(&b, "  %-36s   %s, key %s\n", "--provider "+p.Name+" --model NAME", p.API, p.KeyEnv)
+	}
+	return b.String()
+}
+
+// providerNames lists what --provider takes.
+func providerNames() string {
+	var names []string
+	for _, p := range llm.Providers() {
+		names = append(names, p.Name)
+	}
+	return strings.Join(names, ", ") + " or worker"
+}
+
 func (f *evalFlags) validate() error {
+	_, known := llm.FindProvider(f.provider)
 	switch {
 	case f.retention || f.humanEval || f.allowExecution:
 		return fault.New("--retention, --humaneval and --allow-code-execution go with a recipe", "name one: both its models are measured")
-	case f.answers == "" && f.model == "" && (len(f.urls) == 0 || f.provider == "anthropic" || f.provider == "worker"):
+	case f.answers == "" && f.model == "" && (len(f.urls) == 0 || !f.api().Compatible() || f.provider == "worker"):
 		return fault.New("eval needs a recipe, --model, --url or --answers", "for example: bbjtune eval recipes/demo-cpu.yaml")
 	case f.answers != "" && (f.model != "" || len(f.urls) > 0 || f.provider != ""):
 		return fault.New("--answers goes without --model, --url and --provider", "name what answered with --label")
 	case f.answers == "" && len(f.urls) == 0 && f.provider == "":
-		return fault.New("eval does not know where the model is", "say it with --url, or with --provider openai, anthropic or worker")
-	case !slices.Contains([]string{"", "openai", "anthropic", "worker"}, f.provider):
-		return fault.Newf("write openai, anthropic or worker", "--provider is %q", f.provider)
+		return fault.New("eval does not know where the model is", "say it with --url, or with --provider "+providerNames())
+	case !known && f.provider != "worker":
+		return fault.Newf("write "+providerNames(), "--provider is %q", f.provider)
 	case f.adapter != "" && f.provider != "worker":
 		return fault.New("--adapter goes with --provider worker", "merge it into the model for any other")
 	case !slices.Contains([]string{"auto", string(eval.Chat), string(eval.Completion)}, f.promptForm):
@@ -203,7 +226,7 @@ func (f *evalFlags) validate() error {
 		return fault.New("several samples at temperature 0 are the same answer several times", "raise --temperature or leave --samples at 1")
 	case len(f.urls) > 0 && f.provider == "worker":
 		return fault.New("--url goes with an endpoint, not with --provider worker", "leave one of them out")
-	case len(f.urls) > 1 && f.provider == "anthropic":
+	case len(f.urls) > 1 && !f.api().Compatible():
 		return fault.New("several endpoints can share the questions only if they are OpenAI-compatible", "name one --url")
 	case f.concurrency*max(1, len(f.urls)) > 1024:
 		return fault.Newf("lower --concurrency, which counts for each endpoint", "%d endpoints with %d questions each are more than 1024 at the same time", len(f.urls), f.concurrency)
@@ -214,7 +237,7 @@ func (f *evalFlags) validate() error {
 // completeURLs checks the addresses.
 func (f *evalFlags) completeURLs() error {
 	for i, text := range f.urls {
-		base, err := baseURL(strings.TrimSpace(text), f.provider)
+		base, err := baseURL(strings.TrimSpace(text), f.api())
 		if err != nil {
 			return err
 		}

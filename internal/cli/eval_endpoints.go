@@ -17,7 +17,7 @@ import (
 
 // baseURL checks and completes an address of --url. That of an OpenAI-compatible
 // endpoint without a path gets the usual one.
-func baseURL(text, provider string) (string, error) {
+func baseURL(text string, api llm.Provider) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
@@ -26,7 +26,7 @@ func baseURL(text, provider string) (string, error) {
 		return "", fault.New("--url holds a user name, a password or a query, which would be written into the results", "put the key into an environment variable and name it with --key-env")
 	}
 	base := strings.TrimRight(text, "/")
-	if provider != "anthropic" && strings.Trim(u.Path, "/") == "" {
+	if api.Compatible() && strings.Trim(u.Path, "/") == "" {
 		base += "/v1"
 	}
 	return base, nil

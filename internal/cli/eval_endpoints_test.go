@@ -10,6 +10,7 @@ import (
 
 	"bbjtune/bbj/check"
 	"bbjtune/internal/eval"
+	"bbjtune/internal/llm"
 	"bbjtune/internal/llm/llmtest"
 	"bbjtune/internal/recipe"
 )
@@ -73,19 +74,50 @@ func TestTunedModelIsServedElsewhere(t *testing.T) {
 }
 
 func TestBaseURL(t *testing.T) {
+	openAI, _ := llm.FindProvider("")
 	for text, want := range map[string]string{
 		"http://a:8000": "http://a:8000/v1", "http://a:8000/": "http://a:8000/v1", "https://a/v1/": "https://a/v1", "http://a/serve/v1": "http://a/serve/v1",
 	} {
-		if got, err := baseURL(text, ""); err != nil || got != want {
+		if got, err := baseURL(text, openAI); err != nil || got != want {
 			t.Errorf("%s: %s, %v, want %s", text, got, err, want)
 		}
 	}
-	if got, err := baseURL("http://a/", "anthropic"); err != nil || got != "http://a" {
-		t.Errorf("Anthropic's: %s, %v", got, err)
-	}
 	for _, text := range []string{"a:8000", "", "ftp://a", "http://me:secret@a", "http://a?key=x", "http://", "::"} {
-		if got, err := baseURL(text, ""); err == nil || strings.Contains(err.Error(), "secret") {
+		if got, err := baseURL(text, openAI); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
+}
+
+// What holds for one API that is asked by name holds for all of them.
+func TestProviders(t *testing.T) {
+	sound := func(name string, urls ...string) evalFlags {
+		return evalFlags{provider: name, urls: urls, model: "m", promptForm: "auto", samples: 1, maxTokens: 1, concurrency: 1, timeout: time.Minute}
+	}
+	for _, p := range llm.Providers() {
+		f := sound(p.Name)
+		if err := f.validate(); err != nil {
+			t.Errorf("%s by its name: %v", p.Name, err)
+		}
+		a := &app{Streams: Streams{Env: func(string) string { return "" }}}
+		t.Chdir(t.TempDir())
+		_, err := (&pipeline{app: a}).endpoint(t.Context(), subject{}, f)
+		if err == nil || !strings.Contains(err.Error(), p.KeyEnv) {
+			t.Errorf("%s without its key: %v", p.Name, err)
+		}
+		f = sound(p.Name, "http://a/")
+		want := map[bool]string{true: "http://a/v1", false: "http://a"}[p.Compatible()]
+		if err := f.validate(); err != nil || f.urls[0] != want {
+			t.Errorf("%s: %v, %v, want %s", p.Name, f.urls, err, want)
+		}
+		f = sound(p.Name, "http://a")
+		f.model = ""
+		if err := f.validate(); (err == nil) != p.Compatible() {
+			t.Errorf("%s without --model: %v", p.Name, err)
+		}
+		f = sound(p.Name, "http://a", "http://b")
+		if err := f.validate(); (err == nil) != p.Compatible() {
+			t.Errorf("%s at two addresses: %v", p.Name, err)
 		}
 	}
 }

@@ -22,9 +22,6 @@ import (
 	"bbjtune/internal/trainer"
 )
 
-// openAIURL is where OpenAI's own API is.
-const openAIURL = "https://api.openai.com/v1"
-
 // evalModel evaluates the one model that the flags name.
 func (a *app) evalModel(ctx context.Context, f evalFlags) error {
 	r := recipe.Defaults()
@@ -73,12 +70,9 @@ func (p *pipeline) provider(ctx context.Context, f evalFlags) (subject, error) {
 
 // endpoint is a model behind an API, at one address or at several.
 func (p *pipeline) endpoint(ctx context.Context, sub subject, f evalFlags) (subject, error) {
-	urls, keyEnv := f.urls, f.keyEnv
+	urls, keyEnv, api := f.urls, f.keyEnv, f.api()
 	if len(urls) == 0 {
-		urls, keyEnv = []string{openAIURL}, cmp.Or(f.keyEnv, "OPENAI_API_KEY")
-		if f.provider == "anthropic" {
-			urls, keyEnv = []string{llm.AnthropicURL}, cmp.Or(f.keyEnv, "ANTHROPIC_API_KEY")
-		}
+		urls, keyEnv = []string{api.URL}, cmp.Or(f.keyEnv, api.KeyEnv)
 	}
 	key, err := p.key(keyEnv)
 	if err != nil {
@@ -87,14 +81,14 @@ func (p *pipeline) endpoint(ctx context.Context, sub subject, f evalFlags) (subj
 	if sub.care.Price, err = price(f); err != nil {
 		return subject{}, err
 	}
-	if f.provider == "anthropic" {
-		sub.identity = urls[0] + " " + f.model
-		sub.connect = func(context.Context) (llm.Model, error) {
-			return llm.NewAnthropic(sub.label, urls[0], f.model, key), nil
-		}
-		return sub, nil
+	if api.Compatible() {
+		return p.compatible(ctx, sub, f, urls, key)
 	}
-	return p.compatible(ctx, sub, f, urls, key)
+	sub.identity = urls[0] + " " + f.model
+	sub.connect = func(context.Context) (llm.Model, error) {
+		return api.Connect(sub.label, urls[0], f.model, key), nil
+	}
+	return sub, nil
 }
 
 // compatible is a model behind one OpenAI-compatible endpoint, or behind several.

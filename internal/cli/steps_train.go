@@ -466,6 +466,11 @@ func (w *watcher) event(e trainer.Event) {
 		if dropped := e.DroppedOverlong + e.DroppedNoAnswer; dropped > 0 {
 			w.show.Say("  %s: %s left out (%d longer than max_length, %d without an answer)", e.Split, count(dropped, "row"), e.DroppedOverlong, e.DroppedNoAnswer)
 		}
+	case "param":
+		// Takes minutes on a CPU, and nothing else is said meanwhile.
+		if e.Name == "steps" {
+			w.task.Update(0, 0, "validation before the first step")
+		}
 	case "step":
 		detail := fmt.Sprintf("%.0f tokens/s", e.TokensPerS)
 		if e.Loss != nil {

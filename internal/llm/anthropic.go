@@ -17,9 +17,6 @@ import (
 	"bbjtune/internal/fault"
 )
 
-// AnthropicURL is where Anthropic's API is.
-const AnthropicURL = "https://api.anthropic.com"
-
 // Anthropic is a model behind Anthropic's API.
 type Anthropic struct {
 	name, model, key string

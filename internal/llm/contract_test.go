@@ -36,10 +36,16 @@ func TestContract(t *testing.T) {
 			})
 		}},
 	}
+	for _, p := range llm.Providers() {
+		if _, ok := kinds[p.Name]; !ok {
+			t.Errorf("%s is held to no contract", p.Name)
+		}
+	}
 	for name, k := range kinds {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("OPENAI_API_KEY", "of somebody else")
-			t.Setenv("ANTHROPIC_API_KEY", "of somebody else")
+			for _, p := range llm.Providers() {
+				t.Setenv(p.KeyEnv, "of somebody else")
+			}
 			llmtest.Contract(t, k)
 		})
 	}

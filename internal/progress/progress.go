@@ -57,8 +57,8 @@ type Task struct {
 	title       string
 	start       time.Time
 	done, total float64
-	first       float64 // what was done when the task was first seen
-	seen        bool
+	first       float64   // what was done when it was first known how much there is
+	began       time.Time // when that was
 	detail      string
 	updated     time.Time
 	drawn       time.Time
@@ -119,10 +119,10 @@ func (d *Display) drop() {
 func (t *Task) Update(done, total float64, detail string) {
 	t.d.mu.Lock()
 	defer t.d.mu.Unlock()
-	if !t.seen {
-		t.first, t.seen = done, true
-	}
 	now := t.d.now()
+	if total > 0 && t.began.IsZero() {
+		t.first, t.began = done, now
+	}
 	t.done, t.total, t.detail, t.updated = done, total, detail, now
 	switch {
 	case t.d.task != t:
@@ -213,7 +213,7 @@ func (t *Task) state(now time.Time) string {
 
 // left estimates the time that the rest takes, once enough is done to tell.
 func (t *Task) left(now time.Time) (time.Duration, bool) {
-	made, spent := t.done-t.first, t.updated.Sub(t.start)
+	made, spent := t.done-t.first, t.updated.Sub(t.began)
 	if t.total <= t.done || made <= 0 || spent <= 0 || made < enoughToTell*t.total && spent < time.Minute {
 		return 0, false
 	}

@@ -58,7 +58,7 @@ func TestTerminalRedrawsOneLine(t *testing.T) {
 	task.Update(45, 60, "a detail that is far too long for the line it stands on")
 	task.End("done")
 	lines := strings.Split(out.String(), "\r\x1b[K")
-	want := []string{"", "  eval  0s", "  eval  ████████████░░░░░░░░░░░░  50 % · 1s · tuned", "  eval  ██████████████████░░░░░░  75 % · 2s left · a detai…", "✓ eval: done (2s)\n"}
+	want := []string{"", "  eval  0s", "  eval  ████████████░░░░░░░░░░░░  50 % · 1s · tuned", "  eval  ██████████████████░░░░░░  75 % · 1s left · a detai…", "✓ eval: done (2s)\n"}
 	if len(lines) != len(want) {
 		t.Fatalf("drawn %q", lines)
 	}
@@ -96,6 +96,24 @@ func TestTheFirstEstimateIsNotAbsurd(t *testing.T) {
 	task.Update(10, 100, "")
 	task.Drop()
 	if want := "eval …\n  eval:   1 % · 30s\n  eval:  10 % · 6m45s left\n"; out.String() != want {
+		t.Errorf("got %q", out.String())
+	}
+}
+
+// What comes before the first step is no part of the pace, and is named meanwhile.
+func TestThePaceIsThatOfTheSteps(t *testing.T) {
+	var out strings.Builder
+	c := newClock()
+	d := progress.New(&out, progress.Options{Now: c.now})
+	task := d.Start("stage 1")
+	c.forward(5 * time.Minute)
+	task.Update(0, 0, "validation")
+	c.forward(5 * time.Minute)
+	task.Update(41, 100, "loss 2.00") // 40 are of an earlier start
+	c.forward(time.Minute)
+	task.Update(51, 100, "loss 1.00")
+	task.Drop()
+	if want := "stage 1 …\n  stage 1: 5m00s · validation\n  stage 1:  41 % · 10m00s · loss 2.00\n  stage 1:  51 % · 4m54s left · loss 1.00\n"; out.String() != want {
 		t.Errorf("got %q", out.String())
 	}
 }

@@ -43,7 +43,8 @@ func showHeading(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.Wal
 }
 
 var fenceTemplate = template.Must(template.New("").Parse(
-	`{{define "code"}}<pre class="code" tabindex="0" role="group" aria-label="{{.Label}}"><code>` +
+	`{{define "code"}}{{with .File}}<p class="file">{{.}}</p>
+{{end}}<pre class="code" tabindex="0" role="group" aria-label="{{.Label}}"><code>` +
 		`{{range $i, $l := .Lines}}{{if $i}}
 {{end}}{{range $l}}{{with .Class}}<span class="{{.}}">{{end}}{{.Text}}{{if .Class}}</span>{{end}}{{end}}{{end}}</code></pre>
 {{end}}{{define "diagram"}}<figure class="diagram"><a href="{{.Picture}}"><img src="{{.Picture}}" alt="Diagram; its text follows"></a>` +
@@ -77,11 +78,23 @@ func showFence(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.Wal
 		name = "diagram"
 	}
 	err := fenceTemplate.ExecuteTemplate(w, name, struct {
-		Label, Picture string
-		Lines          [][]highlight.Piece
-	}{label, picture, highlight.Lines(string(code), lang == "bbj")})
+		Label, Picture, File string
+		Lines                [][]highlight.Piece
+	}{label, picture, fileOf(n, src), highlight.Lines(string(code), lang == "bbj")})
 	return ast.WalkSkipChildren, err
 }
+
+// fileOf is the name of the file that code is to stand in, by the remark before it.
+func fileOf(n ast.Node, src []byte) string {
+	if before, ok := n.PreviousSibling().(*ast.HTMLBlock); ok {
+		if m := fileRemark.FindSubmatch(before.Lines().Value(src)); m != nil {
+			return string(m[1])
+		}
+	}
+	return ""
+}
+
+var fileRemark = regexp.MustCompile(`^<!-- file: (\S+) -->\n?$`)
 
 // showHTML leaves remarks out, which are for the tests, and shows all else as text.
 func showHTML(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {

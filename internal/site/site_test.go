@@ -49,6 +49,11 @@ func TestMarkdownBecomesPages(t *testing.T) {
 			`<pre class="code" tabindex="0" role="group" aria-label="BBj code"><code><span class="r">rem &lt;b&gt;</span>
 <span class="k">print</span> <span class="d">1</span></code></pre>
 `},
+		{"code has the name of its file", "<!-- file: src/<b>.bbj -->\n```sh\nx\n```\n\n<!-- long-running -->\n```sh\ny\n```\n",
+			`<p class="file">src/&lt;b&gt;.bbj</p>
+<pre class="code" tabindex="0" role="group" aria-label="Commands"><code>x</code></pre>
+<pre class="code" tabindex="0" role="group" aria-label="Commands"><code>y</code></pre>
+`},
 		{"remarks vanish, HTML is text", "<!-- file: x -->\n\na <b onclick=\"x\">\n\n<script>alert(1)</script>\n",
 			"<p>a &lt;b onclick=&#34;x&#34;&gt;</p>\n&lt;script&gt;alert(1)&lt;/script&gt;\n"},
 		{"what follows a remark stays", "<!-- one\n-->two\n\na <!-- x --> b\n\n<script>\nalert(1)\n</script>\n",
