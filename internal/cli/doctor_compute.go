@@ -28,6 +28,7 @@ type computeDoctor struct {
 // worker where none is named.
 func (a *app) examine(ctx context.Context, list []string, o computeDoctor) error {
 	r := recipe.Defaults()
+	p := &pipeline{app: a, recipe: &r}
 	if len(list) > 0 {
 		plan, err := recipe.Read(list[0])
 		if err != nil {
@@ -51,22 +52,9 @@ func (a *app) examine(ctx context.Context, list []string, o computeDoctor) error
 	}
 	findings := report.Findings(need)
 	if len(list) > 0 {
-		findings = append(findings, unfit(&r, len(report.Nodes))...)
+		findings = append(findings, p.unfit(len(report.Nodes))...)
 	}
 	return a.showCluster(report, findings, o)
-}
-
-// unfit is what a recipe itself lacks for a cluster of so many nodes.
-func unfit(r *recipe.Recipe, nodes int) (list []probe.Finding) {
-	if r.Compute.Resources.GPU == 0 && r.Quantization == "nf4" {
-		list = append(list, probe.Finding{Severity: probe.Error, Message: "quantization nf4 needs NVIDIA GPUs, and compute.resources.gpu is 0",
-			Hint: "set compute.resources.gpu to 1, or quantization to none for a small model"})
-	}
-	if nodes > 1 && r.Compute.Storage == "" {
-		list = append(list, probe.Finding{Severity: probe.Error, Message: fmt.Sprintf("the cluster has %d nodes, and compute.storage is not set: a training could not go on where one of them dies", nodes),
-			Hint: "set compute.storage to a folder that all nodes see under the same path"})
-	}
-	return list
 }
 
 // connectCluster finds the cluster that is named, or that Ray's own variables name.

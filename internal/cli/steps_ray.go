@@ -100,10 +100,11 @@ func (p *pipeline) needCluster(ctx context.Context) error {
 // only followed runs there.
 func (p *pipeline) clusterFits(ctx context.Context) error {
 	c := p.recipe.Compute
-	if c.Engine != recipe.Ray || p.only != "" || p.probed {
+	if c.Engine != recipe.Ray || p.only != "" {
 		return nil
 	}
-	if err := refuse(unfit(p.recipe, 1)); err != nil {
+	// Asked once more when the base model is there, whose shape is known then.
+	if err := refuse(p.unfit(1)); err != nil || p.probed {
 		return err
 	}
 	client, err := p.connectCluster(ctx, c.Address)
@@ -114,7 +115,7 @@ func (p *pipeline) clusterFits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := refuse(unfit(p.recipe, len(nodes))); err != nil {
+	if err := refuse(p.unfit(len(nodes))); err != nil {
 		return err
 	}
 	return p.probe(ctx, client)

@@ -389,7 +389,7 @@ func TestLargeAdapterStaysOnTheStorage(t *testing.T) {
 	before := filepath.Join(filepath.Dir(tr.Dir), "stage0")
 	adapter := filepath.Join(before, "adapter")
 	tr.job.AdapterIn = &adapter
-	if err := errors.Join(os.MkdirAll(adapter, 0o755), os.WriteFile(filepath.Join(adapter, "x"), nil, 0o644), os.Truncate(filepath.Join(adapter, "x"), maxPackage)); err != nil {
+	if err := errors.Join(os.MkdirAll(adapter, 0o755), os.WriteFile(filepath.Join(adapter, "x"), nil, 0o644), os.Truncate(filepath.Join(adapter, "x"), MaxPackage)); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ storage, want string }{{tr.Storage, tr.Storage + "/runs/tiny-0123-stage0/adapter"}, {"/other", ""}} {
