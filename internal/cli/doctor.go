@@ -26,7 +26,9 @@ one it is a single worker on the CPU.
 
 The cluster is the one of --compute-address, else compute.address of the recipe,
 else RAY_API_SERVER_ADDRESS, else RAY_ADDRESS. Its token is read where Ray reads
-it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token.
+it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token. An address
+that only a recipe names gets neither token nor data before you have named it once,
+by the flag or a variable; it is remembered then.
 
 Status 1 says that something is missing, with a hint for each; status 2 that the
 cluster could not be asked. The job of the probe is removed again.`,

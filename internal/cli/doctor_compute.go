@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"bbjtune/internal/fault"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/ray"
 	"bbjtune/internal/ray/probe"
@@ -38,7 +37,7 @@ func (a *app) examine(ctx context.Context, list []string, o computeDoctor) error
 	}
 	r.Compute.Storage = cmp.Or(o.storage, r.Compute.Storage)
 	r.Compute.Workers = cmp.Or(o.workers, r.Compute.Workers)
-	client, err := a.connectCluster(ctx, cmp.Or(o.address, r.Compute.Address))
+	client, err := a.connectCluster(ctx, o.address, r.Compute.Address)
 	if err != nil {
 		return err
 	}
@@ -55,19 +54,6 @@ func (a *app) examine(ctx context.Context, list []string, o computeDoctor) error
 		findings = append(findings, p.unfit(len(report.Nodes))...)
 	}
 	return a.showCluster(report, findings, o)
-}
-
-// connectCluster finds the cluster that is named, or that Ray's own variables name.
-func (a *app) connectCluster(ctx context.Context, address string) (*ray.Client, error) {
-	address = cmp.Or(address, a.Env("RAY_API_SERVER_ADDRESS"), a.Env("RAY_ADDRESS"))
-	if address == "" {
-		return nil, fault.New("no Ray cluster is named", "name its dashboard with --compute-address http://HEAD:8265, compute.address in a recipe, or RAY_API_SERVER_ADDRESS")
-	}
-	token, err := ray.FindToken(a.Env)
-	if err != nil {
-		return nil, err
-	}
-	return ray.Connect(ctx, address, token)
 }
 
 // clusterNeed is what a training asks of a cluster.

@@ -189,7 +189,7 @@ func (a *app) cancel(ctx context.Context, e runs.Entry) error {
 		if rec == nil || exists(filepath.Join(dir, "stage.json")) {
 			continue
 		}
-		cluster, err := a.connectCluster(ctx, rec.Address)
+		cluster, err := a.connectCluster(ctx, "", rec.Address)
 		if err != nil {
 			return err
 		}

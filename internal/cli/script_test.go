@@ -162,6 +162,19 @@ func rayCluster(t *testing.T, version string, nodes int) string {
 	return s.URL
 }
 
+// anyHost is a cluster of one node that answers under any name, as a proxy does, but
+// that of a stranger, to whom nothing may be sent.
+func anyHost(t *testing.T) http.Handler {
+	f := raytest.NewFake("opensesame")
+	f.Nodes = f.Nodes[:1]
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Host, "evil.example") {
+			t.Errorf("%s is asked for %s", r.Host, r.URL.Path)
+		}
+		f.ServeHTTP(w, r)
+	})
+}
+
 func TestScripts(t *testing.T) {
 	server := endpoint(t)
 	program := func(string, int) llmtest.Act { return llmtest.Act{Text: "```bbj\nprint \"hello\"\n```"} }
@@ -184,6 +197,8 @@ func TestScripts(t *testing.T) {
 	training := httptest.NewServer(oneJob(t))
 	t.Cleanup(training.Close)
 	cluster, oldCluster, oneNode := rayCluster(t, "2.60.0", 2), rayCluster(t, "2.9.3", 2), rayCluster(t, "2.60.0", 1)
+	proxied := httptest.NewServer(anyHost(t))
+	t.Cleanup(proxied.Close)
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -206,6 +221,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("RAY_CLUSTER", cluster)
 			e.Setenv("OLD_RAY_CLUSTER", oldCluster)
 			e.Setenv("ONE_NODE", oneNode)
+			e.Setenv("ANY_HOST", proxied.URL)
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command

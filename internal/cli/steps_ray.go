@@ -27,7 +27,7 @@ func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e t
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := t.p.connectCluster(ctx, address)
+	cluster, err := t.p.connectCluster(ctx, t.p.where.address, address)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (p *pipeline) clusterFits(ctx context.Context) error {
 	if err := refuse(p.unfit(1)); err != nil || p.probed {
 		return err
 	}
-	client, err := p.connectCluster(ctx, c.Address)
+	client, err := p.connectCluster(ctx, p.where.address, c.Address)
 	if err != nil {
 		return err
 	}
