@@ -19,10 +19,10 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor [RECIPE]",
 		Short: "say what this machine, or a Ray cluster, has and lacks for training and serving",
 		Long: `Doctor says what this machine has and lacks. With --compute it says that of a Ray
-cluster: nodes, CPUs, GPUs, memory, what of it is free, and by a task on every
-node the packages, the GPUs and the room on its disks, and whether the shared
-folder is the same one everywhere. RECIPE says what a training asks for; without
-one it is a single worker on the CPU.
+cluster: nodes, CPUs, GPUs, memory, what of it is free, which jobs are under way,
+and by a task on every node the packages, the GPUs and the room on its disks, and
+whether the shared folder is the same one everywhere. RECIPE says what a training
+asks for; without one it is a single worker on the CPU.
 
 The cluster is the one of --compute-address, else compute.address of the recipe,
 else RAY_API_SERVER_ADDRESS, else RAY_ADDRESS. Its token is read where Ray reads

@@ -7,7 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"bbjtune/internal/fault"
 	"bbjtune/internal/progress"
 	"bbjtune/internal/ray"
 	"bbjtune/internal/ray/probe"
@@ -53,7 +55,54 @@ func (a *app) examine(ctx context.Context, list []string, o computeDoctor) error
 	if len(list) > 0 {
 		findings = append(findings, p.unfit(len(report.Nodes))...)
 	}
-	return a.showCluster(report, findings, o)
+	jobs, err := jobsUnderWay(ctx, client)
+	if err != nil { // the answer to a side question
+		findings = append(findings, probe.Finding{Severity: probe.Warning, Message: "which jobs are under way is not known: " + err.Error(), Hint: fault.Hint(err)})
+	}
+	return a.showCluster(report, jobs, findings, o)
+}
+
+// clusterJob is one that is under way on a cluster, and may hold what is not free.
+type clusterJob struct {
+	ID     string     `json:"id"`
+	Status ray.Status `json:"status"`
+	// Started is when, in milliseconds of Unix time.
+	Started int64 `json:"started"`
+}
+
+// jobsUnderWay lists them, the oldest first.
+func jobsUnderWay(ctx context.Context, client *ray.Client) ([]clusterJob, error) {
+	all, err := client.Jobs(ctx)
+	list := []clusterJob{}
+	for _, j := range all {
+		if !j.Status.Ended() {
+			list = append(list, clusterJob{j.ID, j.Status, j.Started})
+		}
+	}
+	slices.SortFunc(list, func(a, b clusterJob) int { return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.ID, b.ID)) })
+	return list, err
+}
+
+// maxJobs is how many are shown to people.
+const maxJobs = 10
+
+// jobLines are those of the report for people.
+func (a *app) jobLines(jobs []clusterJob) []string {
+	if len(jobs) == 0 {
+		return nil
+	}
+	lines := []string{fmt.Sprintf("%d under way", len(jobs))}
+	for _, j := range jobs[:min(len(jobs), maxJobs)] {
+		line := j.ID + ", " + strings.ToLower(string(j.Status))
+		if j.Started > 0 {
+			line += " for " + progress.Short(max(0, a.Now().Sub(time.UnixMilli(j.Started))))
+		}
+		lines = append(lines, line)
+	}
+	if more := len(jobs) - maxJobs; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d others", more))
+	}
+	return lines
 }
 
 // clusterNeed is what a training asks of a cluster.
@@ -103,7 +152,7 @@ func (a *app) probeCluster(ctx context.Context, client *ray.Client, need probe.N
 	return report, nil
 }
 
-func (a *app) showCluster(r *probe.Report, findings []probe.Finding, o computeDoctor) error {
+func (a *app) showCluster(r *probe.Report, jobs []clusterJob, findings []probe.Finding, o computeDoctor) error {
 	if o.format == "json" {
 		if findings == nil {
 			findings = []probe.Finding{}
@@ -111,12 +160,13 @@ func (a *app) showCluster(r *probe.Report, findings []probe.Finding, o computeDo
 		err := writeJSON(a.Out, struct {
 			Version int `json:"version"`
 			*probe.Report
+			Jobs     []clusterJob    `json:"jobs"`
 			Findings []probe.Finding `json:"findings"`
-		}{1, r, findings})
+		}{1, r, jobs, findings})
 		if err != nil {
 			return err
 		}
-	} else if err := a.printCluster(r, findings); err != nil {
+	} else if err := a.printCluster(r, jobs, findings); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(findings, func(f probe.Finding) bool { return f.Severity == probe.Error }) {
@@ -126,7 +176,7 @@ func (a *app) showCluster(r *probe.Report, findings []probe.Finding, o computeDo
 }
 
 // printCluster writes the report for people.
-func (a *app) printCluster(r *probe.Report, findings []probe.Finding) error {
+func (a *app) printCluster(r *probe.Report, jobs []clusterJob, findings []probe.Finding) error {
 	var b strings.Builder
 	say := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "%-18s %s\n", what, progress.Printable(fmt.Sprintf(format, args...)))
@@ -138,6 +188,9 @@ func (a *app) printCluster(r *probe.Report, findings []probe.Finding) error {
 		if n.Answer != nil && n.Answer.Error == "" {
 			say("", "%s", answerLine(n.Answer))
 		}
+	}
+	for i, line := range a.jobLines(jobs) {
+		say(map[bool]string{true: "jobs"}[i == 0], "%s", line)
 	}
 	if r.Storage != "" {
 		here := "this machine does not see it"

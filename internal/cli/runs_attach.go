@@ -168,7 +168,7 @@ func cancelled(dir string) bool {
 // attach carries the training of a folder to its end.
 func (a *app) attach(ctx context.Context, e runs.Entry) error {
 	if cancelled(e.Path) {
-		return fault.Newf("bbjtune train "+filepath.Join(e.Path, "recipe.yaml")+" goes on from its newest complete checkpoint", "%s was cancelled", e.ID)
+		return fault.Newf(a.command("train", filepath.Join(e.Path, "recipe.yaml"))+" goes on from its newest complete checkpoint", "%s was cancelled", e.ID)
 	}
 	p, err := a.pipeline(filepath.Join(e.Path, "recipe.yaml"))
 	if err != nil {

@@ -196,6 +196,8 @@ func TestScripts(t *testing.T) {
 	fleet := fleet(t, program)
 	training := httptest.NewServer(oneJob(t))
 	t.Cleanup(training.Close)
+	busy := httptest.NewServer(oneJob(t))
+	t.Cleanup(busy.Close)
 	cluster, oldCluster, oneNode := rayCluster(t, "2.60.0", 2), rayCluster(t, "2.9.3", 2), rayCluster(t, "2.60.0", 1)
 	proxied := httptest.NewServer(anyHost(t))
 	t.Cleanup(proxied.Close)
@@ -218,6 +220,7 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, endpoint.URL)
 			}
 			e.Setenv("RAY_TRAINING", training.URL)
+			e.Setenv("BUSY_CLUSTER", busy.URL)
 			e.Setenv("RAY_CLUSTER", cluster)
 			e.Setenv("OLD_RAY_CLUSTER", oldCluster)
 			e.Setenv("ONE_NODE", oneNode)
