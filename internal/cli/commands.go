@@ -67,7 +67,7 @@ func (a *app) runRecipe(ctx context.Context, path string, where computeFlags) er
 		return err
 	}
 	defer p.close()
-	if err := where.apply(p.recipe); err != nil {
+	if err := p.apply(where); err != nil {
 		return err
 	}
 	if err := p.admit(ctx); err != nil {
@@ -193,7 +193,7 @@ Status 1 then says that training would not start.`,
 				return err
 			}
 			defer p.close()
-			if err := where.apply(p.recipe); err != nil {
+			if err := p.apply(where); err != nil {
 				return err
 			}
 			s, err := p.train(cmd.Context())

@@ -33,3 +33,9 @@ func (o *computeFlags) apply(r *recipe.Recipe) error {
 	c.Workers = cmp.Or(o.workers, c.Workers)
 	return r.SetCompute(c)
 }
+
+// apply is that of the flags on the pipeline's recipe.
+func (p *pipeline) apply(where computeFlags) error {
+	p.where = where
+	return where.apply(p.recipe)
+}

@@ -19,14 +19,16 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor [RECIPE]",
 		Short: "say what this machine, or a Ray cluster, has and lacks for training and serving",
 		Long: `Doctor says what this machine has and lacks. With --compute it says that of a Ray
-cluster: nodes, CPUs, GPUs, memory, what of it is free, and by a task on every
-node the packages, the GPUs and the room on its disks, and whether the shared
-folder is the same one everywhere. RECIPE says what a training asks for; without
-one it is a single worker on the CPU.
+cluster: nodes, CPUs, GPUs, memory, what of it is free, which jobs are under way,
+and by a task on every node the packages, the GPUs and the room on its disks, and
+whether the shared folder is the same one everywhere. RECIPE says what a training
+asks for; without one it is a single worker on the CPU.
 
 The cluster is the one of --compute-address, else compute.address of the recipe,
 else RAY_API_SERVER_ADDRESS, else RAY_ADDRESS. Its token is read where Ray reads
-it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token.
+it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token. An address
+that only a recipe names gets neither token nor data before you have named it once,
+by the flag or a variable; it is remembered then.
 
 Status 1 says that something is missing, with a hint for each; status 2 that the
 cluster could not be asked. The job of the probe is removed again.`,

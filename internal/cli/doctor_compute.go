@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"bbjtune/internal/fault"
 	"bbjtune/internal/progress"
@@ -28,6 +29,7 @@ type computeDoctor struct {
 // worker where none is named.
 func (a *app) examine(ctx context.Context, list []string, o computeDoctor) error {
 	r := recipe.Defaults()
+	p := &pipeline{app: a, recipe: &r}
 	if len(list) > 0 {
 		plan, err := recipe.Read(list[0])
 		if err != nil {
@@ -37,7 +39,7 @@ func (a *app) examine(ctx context.Context, list []string, o computeDoctor) error
 	}
 	r.Compute.Storage = cmp.Or(o.storage, r.Compute.Storage)
 	r.Compute.Workers = cmp.Or(o.workers, r.Compute.Workers)
-	client, err := a.connectCluster(ctx, cmp.Or(o.address, r.Compute.Address))
+	client, err := a.connectCluster(ctx, o.address, r.Compute.Address)
 	if err != nil {
 		return err
 	}
@@ -51,35 +53,56 @@ func (a *app) examine(ctx context.Context, list []string, o computeDoctor) error
 	}
 	findings := report.Findings(need)
 	if len(list) > 0 {
-		findings = append(findings, unfit(&r, len(report.Nodes))...)
+		findings = append(findings, p.unfit(len(report.Nodes))...)
 	}
-	return a.showCluster(report, findings, o)
+	jobs, err := jobsUnderWay(ctx, client)
+	if err != nil { // the answer to a side question
+		findings = append(findings, probe.Finding{Severity: probe.Warning, Message: "which jobs are under way is not known: " + err.Error(), Hint: fault.Hint(err)})
+	}
+	return a.showCluster(report, jobs, findings, o)
 }
 
-// unfit is what a recipe itself lacks for a cluster of so many nodes.
-func unfit(r *recipe.Recipe, nodes int) (list []probe.Finding) {
-	if r.Compute.Resources.GPU == 0 && r.Quantization == "nf4" {
-		list = append(list, probe.Finding{Severity: probe.Error, Message: "quantization nf4 needs NVIDIA GPUs, and compute.resources.gpu is 0",
-			Hint: "set compute.resources.gpu to 1, or quantization to none for a small model"})
-	}
-	if nodes > 1 && r.Compute.Storage == "" {
-		list = append(list, probe.Finding{Severity: probe.Error, Message: fmt.Sprintf("the cluster has %d nodes, and compute.storage is not set: a training could not go on where one of them dies", nodes),
-			Hint: "set compute.storage to a folder that all nodes see under the same path"})
-	}
-	return list
+// clusterJob is one that is under way on a cluster, and may hold what is not free.
+type clusterJob struct {
+	ID     string     `json:"id"`
+	Status ray.Status `json:"status"`
+	// Started is when, in milliseconds of Unix time.
+	Started int64 `json:"started"`
 }
 
-// connectCluster finds the cluster that is named, or that Ray's own variables name.
-func (a *app) connectCluster(ctx context.Context, address string) (*ray.Client, error) {
-	address = cmp.Or(address, a.Env("RAY_API_SERVER_ADDRESS"), a.Env("RAY_ADDRESS"))
-	if address == "" {
-		return nil, fault.New("no Ray cluster is named", "name its dashboard with --compute-address http://HEAD:8265, compute.address in a recipe, or RAY_API_SERVER_ADDRESS")
+// jobsUnderWay lists them, the oldest first.
+func jobsUnderWay(ctx context.Context, client *ray.Client) ([]clusterJob, error) {
+	all, err := client.Jobs(ctx)
+	list := []clusterJob{}
+	for _, j := range all {
+		if !j.Status.Ended() {
+			list = append(list, clusterJob{j.ID, j.Status, j.Started})
+		}
 	}
-	token, err := ray.FindToken(a.Env)
-	if err != nil {
-		return nil, err
+	slices.SortFunc(list, func(a, b clusterJob) int { return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.ID, b.ID)) })
+	return list, err
+}
+
+// maxJobs is how many are shown to people.
+const maxJobs = 10
+
+// jobLines are those of the report for people.
+func (a *app) jobLines(jobs []clusterJob) []string {
+	if len(jobs) == 0 {
+		return nil
 	}
-	return ray.Connect(ctx, address, token)
+	lines := []string{fmt.Sprintf("%d under way", len(jobs))}
+	for _, j := range jobs[:min(len(jobs), maxJobs)] {
+		line := j.ID + ", " + strings.ToLower(string(j.Status))
+		if j.Started > 0 {
+			line += " for " + progress.Short(max(0, a.Now().Sub(time.UnixMilli(j.Started))))
+		}
+		lines = append(lines, line)
+	}
+	if more := len(jobs) - maxJobs; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d others", more))
+	}
+	return lines
 }
 
 // clusterNeed is what a training asks of a cluster.
@@ -129,7 +152,7 @@ func (a *app) probeCluster(ctx context.Context, client *ray.Client, need probe.N
 	return report, nil
 }
 
-func (a *app) showCluster(r *probe.Report, findings []probe.Finding, o computeDoctor) error {
+func (a *app) showCluster(r *probe.Report, jobs []clusterJob, findings []probe.Finding, o computeDoctor) error {
 	if o.format == "json" {
 		if findings == nil {
 			findings = []probe.Finding{}
@@ -137,12 +160,13 @@ func (a *app) showCluster(r *probe.Report, findings []probe.Finding, o computeDo
 		err := writeJSON(a.Out, struct {
 			Version int `json:"version"`
 			*probe.Report
+			Jobs     []clusterJob    `json:"jobs"`
 			Findings []probe.Finding `json:"findings"`
-		}{1, r, findings})
+		}{1, r, jobs, findings})
 		if err != nil {
 			return err
 		}
-	} else if err := a.printCluster(r, findings); err != nil {
+	} else if err := a.printCluster(r, jobs, findings); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(findings, func(f probe.Finding) bool { return f.Severity == probe.Error }) {
@@ -152,7 +176,7 @@ func (a *app) showCluster(r *probe.Report, findings []probe.Finding, o computeDo
 }
 
 // printCluster writes the report for people.
-func (a *app) printCluster(r *probe.Report, findings []probe.Finding) error {
+func (a *app) printCluster(r *probe.Report, jobs []clusterJob, findings []probe.Finding) error {
 	var b strings.Builder
 	say := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "%-18s %s\n", what, progress.Printable(fmt.Sprintf(format, args...)))
@@ -164,6 +188,9 @@ func (a *app) printCluster(r *probe.Report, findings []probe.Finding) error {
 		if n.Answer != nil && n.Answer.Error == "" {
 			say("", "%s", answerLine(n.Answer))
 		}
+	}
+	for i, line := range a.jobLines(jobs) {
+		say(map[bool]string{true: "jobs"}[i == 0], "%s", line)
 	}
 	if r.Storage != "" {
 		here := "this machine does not see it"

@@ -35,6 +35,9 @@ type pipeline struct {
 	// retryErrors asks again what an evaluation got no answer to.
 	retryErrors bool
 
+	// where is what flags say of it, instead of the recipe.
+	where computeFlags
+
 	only string // the one training that may be carried out, "" for any
 
 	probed bool // the cluster was found fit

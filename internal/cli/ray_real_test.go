@@ -299,7 +299,7 @@ func (c *clustered) leftRunning() {
 			c.t.Fatalf("after the cancel there are %v", c.workers())
 		}
 	}
-	c.run("runs", "attach", run)
+	c.run(c.train()...)
 	c.equal("cancelled and begun again, against Ray", c.losses(), c.of("ray"), 0)
 }
 

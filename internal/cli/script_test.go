@@ -129,13 +129,14 @@ func oneJob(t *testing.T) http.Handler {
 	return f
 }
 
-// rayCluster is the address of a stand-in for a Ray cluster of two nodes, which
+// rayCluster is the address of a stand-in for a Ray cluster of up to two nodes, which
 // asks for the token "opensesame". The second has an old peft and a name that a
 // terminal might obey.
-func rayCluster(t *testing.T, version string) string {
+func rayCluster(t *testing.T, version string, nodes int) string {
 	f := raytest.NewFake("opensesame")
 	f.Version = version
 	f.Nodes[1].Host, f.Nodes[1].FreeCPUs = "sec\x1b[31mond", 1
+	f.Nodes = f.Nodes[:nodes]
 	f.Run = func(j raytest.FakeJob) (string, int) {
 		var said strings.Builder
 		for i, peft := range []string{"0.21.2", "0.18.0"} {
@@ -161,6 +162,19 @@ func rayCluster(t *testing.T, version string) string {
 	return s.URL
 }
 
+// anyHost is a cluster of one node that answers under any name, as a proxy does, but
+// that of a stranger, to whom nothing may be sent.
+func anyHost(t *testing.T) http.Handler {
+	f := raytest.NewFake("opensesame")
+	f.Nodes = f.Nodes[:1]
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Host, "evil.example") {
+			t.Errorf("%s is asked for %s", r.Host, r.URL.Path)
+		}
+		f.ServeHTTP(w, r)
+	})
+}
+
 func TestScripts(t *testing.T) {
 	server := endpoint(t)
 	program := func(string, int) llmtest.Act { return llmtest.Act{Text: "```bbj\nprint \"hello\"\n```"} }
@@ -182,7 +196,11 @@ func TestScripts(t *testing.T) {
 	fleet := fleet(t, program)
 	training := httptest.NewServer(oneJob(t))
 	t.Cleanup(training.Close)
-	cluster, oldCluster := rayCluster(t, "2.60.0"), rayCluster(t, "2.9.3")
+	busy := httptest.NewServer(oneJob(t))
+	t.Cleanup(busy.Close)
+	cluster, oldCluster, oneNode := rayCluster(t, "2.60.0", 2), rayCluster(t, "2.9.3", 2), rayCluster(t, "2.60.0", 1)
+	proxied := httptest.NewServer(anyHost(t))
+	t.Cleanup(proxied.Close)
 	repository, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -202,8 +220,11 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, endpoint.URL)
 			}
 			e.Setenv("RAY_TRAINING", training.URL)
+			e.Setenv("BUSY_CLUSTER", busy.URL)
 			e.Setenv("RAY_CLUSTER", cluster)
 			e.Setenv("OLD_RAY_CLUSTER", oldCluster)
+			e.Setenv("ONE_NODE", oneNode)
+			e.Setenv("ANY_HOST", proxied.URL)
 			e.Setenv("REPO", repository+"/../..")
 			e.Setenv("BBJTUNE_CACHE", e.WorkDir+"/cache")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // else a second for each command

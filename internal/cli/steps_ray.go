@@ -27,13 +27,13 @@ func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e t
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := t.p.connectCluster(ctx, address)
+	cluster, err := t.p.connectCluster(ctx, t.p.where.address, address)
 	if err != nil {
 		return nil, err
 	}
 	raw, err := raytrain.Run(ctx, raytrain.Options{
 		Cluster: cluster, Address: cluster.Address, Name: raytrain.NameOf(dir), Dir: dir, Code: worker.Files,
-		Base: t.clusterBase(job.BaseModel), Workers: c.Workers, Resources: c.Resources.Ray(), Storage: c.Storage, Say: t.p.show.Say,
+		Base: t.clusterBase(job.BaseModel), Workers: c.Workers, Resources: c.Resources.Ray(), Storage: c.Storage, Say: t.p.show.Say, NoRetry: t.p.only != "",
 	}, job, on)
 	var detached *raytrain.Detached
 	var stop *errStopped
@@ -41,7 +41,7 @@ func (t *stageRun) onCluster(ctx context.Context, job trainer.Train, on func(e t
 	case err != nil && errors.As(context.Cause(ctx), &stop):
 		return nil, t.endJob(ctx, cluster, dir, stop)
 	case errors.As(err, &detached):
-		return nil, &leftRunning{run: t.s.dir.ID, cause: err}
+		return nil, &leftRunning{run: t.s.dir.ID, more: t.n < len(t.p.stages()), cause: err}
 	}
 	return raw, err
 }
@@ -88,9 +88,10 @@ func (t *stageRun) clusterBase(folder string) raytrain.Base {
 }
 
 // needCluster finds out, before anything is prepared, whether a cluster can do the
-// training. What was trained before needs none.
+// training. What was trained before needs none, and what is under way there has its
+// place: both are known for certain only when the folder is.
 func (p *pipeline) needCluster(ctx context.Context) error {
-	if p.trainedBefore() {
+	if p.trainedBefore() || p.submittedBefore() {
 		return nil
 	}
 	return p.clusterFits(ctx)
@@ -100,13 +101,14 @@ func (p *pipeline) needCluster(ctx context.Context) error {
 // only followed runs there.
 func (p *pipeline) clusterFits(ctx context.Context) error {
 	c := p.recipe.Compute
-	if c.Engine != recipe.Ray || p.only != "" || p.probed {
+	if c.Engine != recipe.Ray || p.only != "" {
 		return nil
 	}
-	if err := refuse(unfit(p.recipe, 1)); err != nil {
+	// Asked once more when the base model is there, whose shape is known then.
+	if err := refuse(p.unfit(1)); err != nil || p.probed {
 		return err
 	}
-	client, err := p.connectCluster(ctx, c.Address)
+	client, err := p.connectCluster(ctx, p.where.address, c.Address)
 	if err != nil {
 		return err
 	}
@@ -114,7 +116,7 @@ func (p *pipeline) clusterFits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := refuse(unfit(p.recipe, len(nodes))); err != nil {
+	if err := refuse(p.unfit(len(nodes))); err != nil {
 		return err
 	}
 	return p.probe(ctx, client)
@@ -157,11 +159,19 @@ func (p *pipeline) probe(ctx context.Context, client *ray.Client) error {
 
 // leftRunning is how a command ends that was interrupted while a cluster trains.
 type leftRunning struct {
-	run   string
+	run string
+	// more says that another stage comes after the one that goes on.
+	more  bool
 	cause error
 }
 
-func (l *leftRunning) Error() string { return l.cause.Error() }
+func (l *leftRunning) Error() string {
+	if l.more {
+		return l.cause.Error() + "; stage 2 begins when somebody follows it again"
+	}
+	return l.cause.Error()
+}
+
 func (l *leftRunning) Unwrap() error { return l.cause }
 
 func (l *leftRunning) hint(program string) string {

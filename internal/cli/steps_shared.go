@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -84,7 +85,7 @@ func (t *stageRun) share() error {
 // takeShared takes the stage 1 of another training that came to what this one would,
 // or returns nil where there is none. One whose files are not as they were is left
 // alone.
-func (t *stageRun) takeShared() (*report.Stage, error) {
+func (t *stageRun) takeShared(ctx context.Context) (*report.Stage, error) {
 	if t.n != 1 {
 		return nil, nil
 	}
@@ -99,6 +100,9 @@ func (t *stageRun) takeShared() (*report.Stage, error) {
 	for _, name := range found {
 		id := path.Base(path.Dir(path.Dir(name)))
 		if from := filepath.Join(t.p.runs, "train", id, "stage1"); id != t.s.dir.ID && holds(from, key) {
+			if err := t.endOwn(ctx); err != nil {
+				return nil, err
+			}
 			return t.take(from, id)
 		}
 	}

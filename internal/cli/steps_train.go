@@ -85,7 +85,11 @@ func (p *pipeline) trainOnce(ctx context.Context) (step, error) {
 		return s, nil
 	}
 	defer s.dir.Close()
-	if err := p.clusterFits(ctx); err != nil { // another training of that name was done before
+	follows, err := p.follows(ctx, s)
+	if err == nil && !follows {
+		err = p.clusterFits(ctx) // another training of that name was done or begun before
+	}
+	if err != nil {
 		return step{}, err
 	}
 	p.advise(ctx)
@@ -238,8 +242,11 @@ func (t *stageRun) run(ctx context.Context) (*report.Stage, error) {
 			return &st, t.share() // it ended before it had said so
 		}
 	}
-	if st, err := t.takeShared(); st != nil || err != nil {
+	if st, err := t.takeShared(ctx); st != nil || err != nil {
 		return st, err
+	}
+	if err := t.notElsewhere(ctx); err != nil {
+		return nil, err
 	}
 	return t.train(ctx)
 }
@@ -333,7 +340,11 @@ func (t *stageRun) carryOut(ctx context.Context, job trainer.Train, on func(pyth
 		return nil, err
 	}
 	defer release()
-	return w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) { on(w.Python(), e, false) })
+	raw, err := w.Run(ctx, job, t.s.path(t.name(), "job.json"), func(e trainer.Event) { on(w.Python(), e, false) })
+	if err == nil {
+		err = forget(t.s.path(t.name()))
+	}
+	return raw, err
 }
 
 // start is what the stage trains on: the base model with the adapter of the stage

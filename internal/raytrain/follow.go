@@ -107,7 +107,7 @@ func ended(id string, job ray.Job) error {
 	case strings.HasPrefix(job.Error, "JOB_SUPERVISOR_ACTOR_"): // its node died, or never took it up
 		return fmt.Errorf("%w: %s", errLost, lastWords(job.Message))
 	case job.Status == ray.Stopped:
-		return fault.Newf("start the command again to go on from the newest complete checkpoint", "job %s was stopped on the cluster", id)
+		return fault.Newf("start the same training again to go on from its newest complete checkpoint", "job %s was stopped on the cluster", id)
 	}
 	return fmt.Errorf("job %s ended without a result: %s", id, lastWords(job.Message))
 }

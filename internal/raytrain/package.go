@@ -21,9 +21,9 @@ type Base struct {
 	Hub, Folder string
 }
 
-// maxPackage is how large the files of a package may be, in bytes: what cannot be
+// MaxPackage is how large the files of a package may be, in bytes: what cannot be
 // packed smaller must still pass.
-const maxPackage = ray.PackageLimit * 9 / 10
+const MaxPackage = ray.PackageLimit * 9 / 10
 
 // spec is what the driver reads beside the rows.
 type spec struct {
@@ -106,7 +106,7 @@ func (p *parcel) place(path *string, name string) error {
 	if err != nil {
 		return err
 	}
-	if p.size+size <= maxPackage {
+	if p.size+size <= MaxPackage {
 		p.size += size
 		*path = name
 		return p.pack(full, name)
@@ -117,7 +117,7 @@ func (p *parcel) place(path *string, name string) error {
 	}
 	if info, err := os.Stat(p.Options.Storage); p.Options.Storage == "" || err != nil || !info.IsDir() {
 		return fault.Newf("set compute.storage to a folder that this machine and all nodes see, or base.model to a name of the hub",
-			"%s has %d MB, and with it the package of the job would be larger than the %d MB that a cluster takes", *path, size>>20, int64(maxPackage)>>20)
+			"%s has %d MB, and with it the package of the job would be larger than the %d MB that a cluster takes", *path, size>>20, int64(MaxPackage)>>20)
 	}
 	kept, err := p.store(full)
 	if err != nil {

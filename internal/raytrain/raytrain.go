@@ -43,6 +43,9 @@ type Options struct {
 	Address string
 	// Storage is a folder that all nodes see, or "" where there is one node alone.
 	Storage string
+	// NoRetry says that a job which failed, or was stopped, is told as it ended and not
+	// begun again.
+	NoRetry bool
 	// Say tells the user what is no event.
 	Say func(format string, args ...any)
 	// Poll is how often the cluster is asked for events, and Patience how long it
@@ -160,7 +163,8 @@ func (r *run) patiently(ctx context.Context, do func() error) error {
 }
 
 // find looks for a job of that name that is under way or done. What failed or was
-// stopped is passed over: the next attempt goes on from its checkpoints.
+// stopped is passed over, unless it is to be told: the next attempt goes on from its
+// checkpoints.
 func (r *run) find(ctx context.Context) (bool, error) {
 	for ; ; r.next() {
 		job, err := r.Cluster.Job(ctx, r.id())
@@ -173,10 +177,22 @@ func (r *run) find(ctx context.Context) (bool, error) {
 			return false, nil
 		case err != nil:
 			return false, err
-		case job.Status == ray.Failed || job.Status == ray.Stopped || r.failed != nil: // or it is about to end
+		case r.NoRetry:
+		case r.failed != nil: // the job is about to end, if it has not
+			r.Say("  job %s failed: %s; it is begun again, from the newest complete checkpoint", r.id(), r.failed)
+			continue
+		case job.Status == ray.Failed:
+			r.Say("  job %s failed: %s; it is begun again, from the newest complete checkpoint", r.id(), lastWords(job.Message))
+			continue
+		case job.Status == ray.Stopped:
+			r.Say("  job %s was stopped; it is begun again, from the newest complete checkpoint", r.id())
 			continue
 		}
-		r.Say("  job %s is %s", r.id(), map[bool]string{true: "done", false: "under way"}[job.Status.Ended()])
+		if job.Status.Ended() {
+			r.Say("  job %s has ended", r.id())
+		} else {
+			r.Say("  job %s is under way", r.id())
+		}
 		return true, r.record()
 	}
 }

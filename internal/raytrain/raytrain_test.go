@@ -453,11 +453,12 @@ func TestRunKeepsTheLogOfWhatFailed(t *testing.T) {
 func TestRunPassesOverWhatFailed(t *testing.T) {
 	tr := newTraining(t, func(string) *fakeJob { return script(1) })
 	for n, ends := range []ray.Status{ray.Failed, ray.Stopped} {
-		tr.jobs[ID(tr.Name, n+1)] = &fakeJob{Job: ray.Job{Node: "n1", Status: ends}, ends: ends}
+		tr.jobs[ID(tr.Name, n+1)] = &fakeJob{Job: ray.Job{Node: "n1", Status: ends, Message: "Traceback\nout of luck\n"}, ends: ends}
 	}
 	tr.wants(1)
-	if tr.submitted[0].ID != ID(tr.Name, 3) {
-		t.Errorf("%+v", tr.submitted)
+	said := strings.Join(tr.said, "\n")
+	if tr.submitted[0].ID != ID(tr.Name, 3) || !strings.Contains(said, "-1 failed: out of luck; it is begun again") || !strings.Contains(said, "-2 was stopped; it is begun again") {
+		t.Errorf("%+v\n%s", tr.submitted, said)
 	}
 }
 
@@ -480,6 +481,44 @@ func TestRunDoesNotFollowWhatHasFailed(t *testing.T) {
 	}
 }
 
+// Whoever follows alone hears how it ended, each time, and begins nothing; what the
+// cluster has lost is another matter.
+func TestRunWithoutRetryTellsHowItEnded(t *testing.T) {
+	ended := func(change func(*fakeJob)) *fakeJob {
+		j := script(2)
+		j.Node, j.ends = "n1", ray.Failed
+		change(j)
+		return j
+	}
+	for name, test := range map[string]struct {
+		job  *fakeJob
+		want string
+	}{
+		"failed": {ended(func(j *fakeJob) {
+			j.events[2] = `{"n":3,"event":"failed","kind":"nan_loss","message":"the loss became nan"}` + "\n"
+		}), "the loss became nan"},
+		"without a word": {ended(func(j *fakeJob) { j.events, j.Message = j.events[:2], "exit code 1" }), "exit code 1"},
+		"stopped":        {ended(func(j *fakeJob) { j.events, j.ends = j.events[:2], ray.Stopped }), "was stopped on the cluster"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTraining(t, func(string) *fakeJob { return script(1) })
+			tr.NoRetry = true
+			tr.jobs[ID(tr.Name, 1)] = test.job
+			for range 2 {
+				if _, err := tr.run(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) || len(tr.submitted) > 0 {
+					t.Errorf("%v; %d jobs", err, len(tr.submitted))
+				}
+			}
+			tr.NoRetry = false
+			tr.wants(1)
+		})
+	}
+	tr := newTraining(t, func(string) *fakeJob { return script(2) })
+	tr.NoRetry = true
+	tr.jobs[ID(tr.Name, 1)] = ended(func(j *fakeJob) { j.events, j.lost = j.events[:1], true })
+	tr.wants(2)
+}
+
 // An adapter that a package does not hold lies where its stage has left it, whether or
 // not this machine sees that.
 func TestLargeAdapterStaysOnTheStorage(t *testing.T) {
@@ -488,7 +527,7 @@ func TestLargeAdapterStaysOnTheStorage(t *testing.T) {
 	before := filepath.Join(filepath.Dir(tr.Dir), "stage0")
 	adapter := filepath.Join(before, "adapter")
 	tr.job.AdapterIn = &adapter
-	if err := errors.Join(os.MkdirAll(adapter, 0o755), os.WriteFile(filepath.Join(adapter, "x"), nil, 0o644), os.Truncate(filepath.Join(adapter, "x"), maxPackage)); err != nil {
+	if err := errors.Join(os.MkdirAll(adapter, 0o755), os.WriteFile(filepath.Join(adapter, "x"), nil, 0o644), os.Truncate(filepath.Join(adapter, "x"), MaxPackage)); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ storage, want string }{{tr.Storage, tr.Storage + "/runs/tiny-0123-stage0/adapter"}, {"/other", ""}} {

@@ -111,7 +111,7 @@ var topKeys = []Key{
 	{Path: "compute.resources.cpu", Meaning: "cores that one worker gets; 0 is its share of the machine's, and one on a cluster", High: 4096},
 	{Path: "compute.resources.gpu", Meaning: "with `ray`: GPUs that one worker gets, 0 for a training on the CPU", High: 1},
 	{Path: "compute.resources.memory_gb", Meaning: "with `ray`: main memory that one worker claims, in GB; 0 claims none", High: 1e5},
-	{Path: "compute.storage", Meaning: "with `ray`: a folder that all nodes see under this path, where checkpoints lie; a cluster of one node needs none"},
+	{Path: "compute.storage", Meaning: "with `ray`: a folder that all nodes see under this path, where checkpoints lie; on a cluster of one node, any folder of it, needed where the adapter of stage 1 has more than 94 MB"},
 	{Path: "compute.sharding", Meaning: "`fsdp` lays the weights out over the GPUs of all workers, for a model that does not fit one; `none` keeps them whole in each", Words: []string{"none", "fsdp"}},
 	{Path: "tracking", Meaning: "who hears of the losses while a training runs, one or a list: `tensorboard` writes files into the run folder, `wandb` and `mlflow` are services", Words: []string{"tensorboard", "wandb", "mlflow", "none"}},
 	{Path: "evaluate.suite", Meaning: "folder of the suite"},

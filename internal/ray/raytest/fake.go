@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +25,9 @@ type Fake struct {
 	// Run says what a job writes and how it ends; nil writes its entrypoint. It is
 	// called once for each, with the files' package by its address.
 	Run func(job FakeJob) (logs string, exit int)
+	// Files are what a job has written by now below the log folder of its node, by name;
+	// nil is nothing.
+	Files func(job FakeJob) map[string]string
 	// Takes is how long each job runs.
 	Takes time.Duration
 	// Spoil answers a path otherwise, before the token is looked at.
@@ -125,6 +130,8 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.list(w)
 	case strings.HasPrefix(path, "/api/jobs/"):
 		f.job(w, r, strings.TrimPrefix(path, "/api/jobs/"))
+	case path == "/api/v0/logs/file":
+		f.file(w, r.URL.Query())
 	default:
 		http.NotFound(w, r)
 	}
@@ -286,4 +293,25 @@ func (f *Fake) job(w http.ResponseWriter, r *http.Request, path string) {
 	default:
 		answer(w, f.details(j))
 	}
+}
+
+// file answers with the last lines of a file.
+func (f *Fake) file(w http.ResponseWriter, q url.Values) {
+	for _, j := range f.jobs {
+		if f.Files == nil || q.Get("node_id") != nodeID(0) {
+			break
+		}
+		text, ok := f.Files(*j)[q.Get("filename")]
+		if !ok {
+			continue
+		}
+		lines := slices.Collect(strings.Lines(text))
+		if n, err := strconv.Atoi(q.Get("lines")); err == nil && n >= 0 {
+			lines = lines[max(0, len(lines)-n):]
+		}
+		io.WriteString(w, strings.Join(lines, ""))
+		return
+	}
+	w.WriteHeader(http.StatusInternalServerError)
+	fmt.Fprintf(w, "Traceback (most recent call last):\nFileNotFoundError: %s not found", q.Get("filename"))
 }
