@@ -49,7 +49,7 @@ test-kill: build
 # Both need Linux; the nodes are in network namespaces of their own where that is allowed.
 test-ray: build
 	BBJTUNE_RAY=1 $(GO) test -count 1 -timeout 30m -v -p 1 -run 'TestCluster|Real' ./internal/ray/...
-	BBJTUNE_RAY=1 $(GO) test -count 1 -timeout 60m -v -run 'TestRealRay(Sweep|Corpus|Writer|Head)?$$' ./internal/cli
+	BBJTUNE_RAY=1 $(GO) test -count 1 -timeout 60m -v -run 'TestRealRay(Fails|Flat|Sweep|Corpus|Writer|Head)?$$' ./internal/cli
 
 test-ray-kill: build
 	BBJTUNE_RAY=1 BBJTUNE_KILLS=20 $(GO) test -count 1 -timeout 120m -v -run TestRealRayKills ./internal/cli

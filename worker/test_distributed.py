@@ -78,10 +78,14 @@ class Sharing(unittest.TestCase):
         laid_out = chats | {"output": chats["output"] + "-fsdp", "sharding": "fsdp", "sample_prompts": 1}
         resumed = packed | {"output": packed["output"] + "-resumed"}
         self.copy_until(4, packed, resumed)
-        said = self.torchrun([*shared, laid_out, resumed])
+        # What one began whole, several go on with laid out: a checkpoint does not know how the weights lay.
+        laid_out_later = laid_out | {"output": chats["output"] + "-fsdp-resumed"}
+        self.copy_until(4, chats, laid_out_later)
+        said = self.torchrun([*shared, laid_out, resumed, laid_out_later])
         for job in whole.values():
             self.same(job, job | {"output": job["output"] + "-shared"})
         self.same(chats, laid_out)
+        self.same(chats, laid_out_later)
         self.same(packed, resumed)
         self.assertEqual(said[shared[0]["output"]], [False, 0])
         trained, frozen = said[laid_out["output"]]

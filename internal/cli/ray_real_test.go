@@ -3,7 +3,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -15,12 +14,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"bbjtune/internal/ray"
 	"bbjtune/internal/ray/raytest"
+	"bbjtune/internal/runs"
 	"bbjtune/internal/trainer"
 )
 
@@ -156,8 +157,27 @@ func (c *clustered) client(args ...string) *client {
 // client is a running program that follows a training.
 type client struct {
 	cmd   *exec.Cmd
-	said  bytes.Buffer
+	said  spoken
 	ended chan error
+}
+
+// spoken is what a program says, also while it runs.
+type spoken struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (s *spoken) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, b...)
+	return len(b), nil
+}
+
+func (s *spoken) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.text)
 }
 
 func (k *client) end(signal syscall.Signal) error {
@@ -165,10 +185,22 @@ func (k *client) end(signal syscall.Signal) error {
 	return <-k.ended
 }
 
+// storages are those that the nodes share, by their names here.
+func (c *clustered) storages() []string {
+	if !c.cluster.Namespaces {
+		return []string{c.cluster.Shared}
+	}
+	return []string{c.cluster.Shared, c.cluster.UnseenHere}
+}
+
 // checkpoints are the complete ones on the shared storage.
 func (c *clustered) checkpoints() []string {
-	found, _ := filepath.Glob(filepath.Join(c.cluster.Shared, "runs/*/checkpoint-*/complete.json"))
-	return found
+	var list []string
+	for _, storage := range c.storages() {
+		found, _ := filepath.Glob(filepath.Join(storage, "runs/*/checkpoint-*/complete.json"))
+		list = append(list, found...)
+	}
+	return list
 }
 
 // checkpoint waits for one more than there are now. It reports false when the training
@@ -227,9 +259,12 @@ func (c *clustered) forget() {
 			c.t.Fatal(err)
 		}
 	}
-	for _, dir := range []string{filepath.Join(c.cluster.Shared, "runs"), filepath.Join(c.dir, "runs", "train")} {
-		if err := os.RemoveAll(dir); err != nil {
-			c.t.Fatal(err)
+	for _, dir := range append(c.storages(), filepath.Join(c.dir, "runs", "train")) {
+		found, _ := filepath.Glob(filepath.Join(dir, "*"))
+		for _, path := range found {
+			if err := os.RemoveAll(path); err != nil {
+				c.t.Fatal(err)
+			}
 		}
 	}
 }
@@ -255,9 +290,63 @@ func TestRealRay(t *testing.T) {
 	c.equal("Ray against one process", c.losses(), one, 1e-5)
 	c.equal("Ray against torchrun", c.losses(), both, 1e-5)
 	c.times()
+	adapter := c.adapter()
 	c.putAway("ray")
 	c.forget()
 	c.leftRunning()
+	c.putAway("attached")
+	c.forget()
+	took("Ray with FSDP, whose storage is not seen here, and a lost worker", func() { c.unseen(one, adapter) })
+}
+
+// adapter is the hash of the last stage's weights.
+func (c *clustered) adapter() string {
+	c.t.Helper()
+	sum, _, err := runs.HashFile(filepath.Join(c.folder(), "stage2", "adapter", "adapter_model.safetensors"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return sum
+}
+
+// unseen trains on a storage that lies elsewhere than this machine thinks: all results
+// come over the cluster's address. The frozen weights are laid out over the workers, and
+// one of those is killed; neither changes a loss or the adapter, which is packed like
+// any other.
+func (c *clustered) unseen(want map[string]float64, adapter string) {
+	c.t.Helper()
+	if !c.cluster.Namespaces {
+		c.t.Log("without namespaces every storage is seen here")
+		return
+	}
+	k := c.client("train", "recipe.yaml", "--compute", "ray", "--compute-address", c.cluster.Address,
+		"--compute-storage", c.cluster.Unseen, "--workers", "2", "--sharding", "fsdp")
+	c.checkpoint(k)
+	list := c.workers()
+	if len(list) == 0 || syscall.Kill(list[0].PID, syscall.SIGKILL) != nil {
+		c.t.Error("there was no worker to kill")
+	}
+	if err := <-k.ended; err != nil {
+		c.t.Fatalf("%v\n%s", err, k.said.String())
+	}
+	for _, said := range []string{"was lost", "resumed from checkpoint-"} {
+		if !strings.Contains(k.said.String(), said) {
+			c.t.Errorf("%q is not in\n%s", said, k.said.String())
+		}
+	}
+	if _, err := os.Stat(c.cluster.Unseen); err == nil {
+		c.t.Errorf("%s is seen here", c.cluster.Unseen)
+	}
+	c.equal("Ray with FSDP and a lost worker against one process", c.losses(), want, 1e-5)
+	if c.adapter() != adapter {
+		c.t.Error("the adapter is not that of a training whose weights were whole in each worker")
+	}
+	if text := read(c.t, filepath.Join(c.folder(), "stage2", "training_config.json")); !strings.Contains(text, `"sharding": "fsdp"`) {
+		c.t.Errorf("it was trained without sharding:\n%s", text)
+	}
+	if _, said := c.run("pack", "recipe.yaml"); !strings.Contains(said, "model-f16.gguf") {
+		c.t.Errorf("it was not packed:\n%s", said)
+	}
 }
 
 // times tells where the time of a training on a cluster went: from the submission of

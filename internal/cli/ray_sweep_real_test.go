@@ -43,25 +43,7 @@ func TestRealRaySweep(t *testing.T) {
 	}
 	c.judged(&got.Table)
 	c.onceEach()
-	jobs, err := c.api().Jobs(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	trained := 0
-	for _, j := range jobs {
-		if !j.Status.Ended() {
-			t.Errorf("job %s is %s", j.ID, j.Status)
-		}
-		if strings.HasPrefix(j.ID, "bbjtune-probe-") {
-			continue
-		}
-		if trained++; !strings.HasSuffix(j.ID, "-1") {
-			t.Errorf("a variant was trained by a second job, %s", j.ID)
-		}
-	}
-	if trained != 6 {
-		t.Errorf("%d jobs trained six variants", trained)
-	}
+	c.trainedOnce(6)
 	if again, _ := c.run(args...); !sameRows(t, again, out) {
 		t.Errorf("done again\n%s\nfirst\n%s", again, out)
 	}
@@ -69,6 +51,41 @@ func TestRealRaySweep(t *testing.T) {
 	diff, _ := c.run("runs", "diff", filepath.Base(ended[0].Run), filepath.Base(ended[len(ended)-1].Run))
 	if len(ended) > 1 && !strings.Contains(diff, "stage2.learning_rate") {
 		t.Errorf("runs diff does not name what changed:\n%s", diff)
+	}
+	c.wide()
+}
+
+// wide has each variant take the whole cluster, two at a time: one waits for its place
+// until the other has ended, and is then judged like any other.
+func (c *clustered) wide() {
+	c.t.Helper()
+	start := time.Now()
+	out, said := c.run("sweep", "sweep.yaml", "--set", "stage2.learning_rate=2e-2,2e-5,6e-3", "--slots", "2", "--train-only",
+		"--early-stop", "asha", "--grace", "1", "--eta", "2", "--output-format", "json",
+		"--compute", "ray", "--compute-address", c.cluster.Address, "--compute-storage", c.cluster.Shared, "--workers", "2")
+	c.t.Logf("three variants of two workers took %.0f s\n%s", time.Since(start).Seconds(), said)
+	var got struct{ Table sweep.Table }
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		c.t.Fatal(err)
+	}
+	c.judged(&got.Table)
+	c.trainedOnce(6 + 3)
+}
+
+// trainedOnce holds that so many variants were trained, each by one job that has ended.
+func (c *clustered) trainedOnce(variants int) {
+	c.t.Helper()
+	trained := 0
+	for _, j := range c.idle() {
+		if strings.HasPrefix(j.ID, "bbjtune-probe-") {
+			continue
+		}
+		if trained++; !strings.HasSuffix(j.ID, "-1") {
+			c.t.Errorf("a variant was trained by a second job, %s", j.ID)
+		}
+	}
+	if trained != variants {
+		c.t.Errorf("%d jobs trained %d variants", trained, variants)
 	}
 }
 
