@@ -237,8 +237,8 @@ func (r *Report) storage(folder string) (list []Finding) {
 			list = append(list, Finding{Error, n.IP, fmt.Sprintf("there is no folder %s (compute.storage)", folder), hint})
 		case s.Fault != "":
 			list = append(list, Finding{Error, n.IP, fmt.Sprintf("%s (compute.storage) cannot be written: %s", folder, s.Fault), "give the user that runs Ray the right to write there, and room"})
-		case !s.OfNode:
-			list = append(list, Finding{Error, n.IP, fmt.Sprintf("%s (compute.storage) is another folder there: what a node wrote is not in it", folder), hint})
+		case !s.OfNode && r.headWrote():
+			list = append(list, Finding{Error, n.IP, fmt.Sprintf("%s (compute.storage) is another folder there: what the head wrote is not in it", folder), hint})
 		case !s.OfClient:
 			list = append(list, Finding{Warning, n.IP, fmt.Sprintf("%s is another folder on this machine: what was written here is not in it", folder), "that is well, if only the nodes share it"})
 		}
@@ -247,6 +247,12 @@ func (r *Report) storage(folder string) (list []Finding) {
 		}
 	}
 	return list
+}
+
+// headWrote reports whether there was something to be seen by the others.
+func (r *Report) headWrote() bool {
+	a := r.Nodes[0].Answer
+	return a != nil && a.Storage != nil && a.Storage.Fault == ""
 }
 
 func counted(n int, thing string) string {
