@@ -55,8 +55,8 @@ func TestCheck(t *testing.T) {
 		"memory":     {need: probe.Need{Workers: 1, CPUs: 1, Memory: 64e9}, want: "1 worker of 64.0 GB of memory asks for 64.0 GB of memory, and the cluster offers 16.0 GB of memory"},
 		"places":     {need: probe.Need{Workers: 1, CPUs: 3}, want: "1 worker asks for places, and the nodes have room for 0 (10.0.0.1 0, 10.0.0.2 0)"},
 		"busy":       {need: probe.Need{Workers: 4, CPUs: 1}, change: func(f *raytest.Fake) { f.Nodes[1].FreeCPUs = 0 }, asked: true},
-		"full store": {change: func(f *raytest.Fake) { f.Nodes[1].StoreUsed = 990e6 }, want: "node 10.0.0.2: the object store is full: 990 of 1000 MB are taken"},
-		"full disk":  {change: func(f *raytest.Fake) { f.Nodes[1].FreeDisk = 2e9 }, want: "node 10.0.0.2: the disk of Ray's temporary files is full: 2.0 of 100.0 GB are free"},
+		"full store": {change: func(f *raytest.Fake) { f.Nodes[1].StoreUsed = 990e6 }, want: "node 10.0.0.2: the object store is full: 990 MB of 1.0 GB are taken"},
+		"full disk":  {change: func(f *raytest.Fake) { f.Nodes[1].FreeDisk = 2e6 }, want: "node 10.0.0.2: the disk of Ray's temporary files is full: 2 MB of 100.0 GB are free"},
 		"missing": {answer: func(i int, a map[string]any) { a["packages"] = map[string]string{"ray": "2.60.0", "torch": "2.15.0"} },
 			want: "node 10.0.0.1: trl is missing", asked: true},
 		"other torch": {answer: func(i int, a map[string]any) {
@@ -224,6 +224,7 @@ func TestProbeEnds(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	f := raytest.NewFake("")
 	f.Nodes[0].FreeCPUs = 0
+	f.Nodes[1].FreeDisk = 4e9
 	f.Run = func(j raytest.FakeJob) (string, int) {
 		return answer(t, j, func(i int, a map[string]any) {
 			a["clock"] = a["clock"].(float64) + 20*float64(i)
@@ -246,6 +247,7 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"3 workers need a place, and 2 are free now",
 		"10.0.0.1 trl is 1.16.1, and the training is tested with 1.16.0",
+		"10.0.0.2 the disk of Ray's temporary files is fuller than 95 %: 4.0 GB of 100.0 GB are free",
 		"10.0.0.2 trl is 1.16.1, and the training is tested with 1.16.0",
 		"10.0.0.2 its clock is 20 seconds off the head's",
 		"10.0.0.1 FOLDER is another folder on this machine: what was written here is not in it",

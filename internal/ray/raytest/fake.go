@@ -180,7 +180,7 @@ func (f *Fake) nodes(w http.ResponseWriter) {
 func (f *Fake) status(w http.ResponseWriter) {
 	usage := map[string]any{}
 	for i, n := range f.Nodes {
-		usage[nodeID(i)] = map[string]any{"CPU": []float64{n.CPUs - n.FreeCPUs, n.CPUs}}
+		usage[nodeID(i)] = map[string]any{"CPU": []float64{n.CPUs - n.FreeCPUs, n.CPUs}, "objectStoreMemory": []float64{float64(n.StoreUsed), float64(n.StoreSize)}}
 	}
 	answer(w, map[string]any{"result": true, "data": map[string]any{"clusterStatus": map[string]any{"loadMetricsReport": map[string]any{"usageByNode": usage}}}})
 }
