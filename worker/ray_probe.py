@@ -125,7 +125,9 @@ def look(plan: dict[str, Any]) -> None:
 
 
 def say(**said: Any) -> None:
-    print(PREFIX + json.dumps(said), flush=True)
+    # In one piece: Ray writes into the same file.
+    sys.stdout.write(PREFIX + json.dumps(said) + "\n")
+    sys.stdout.flush()
 
 
 def end(*_: object) -> None:

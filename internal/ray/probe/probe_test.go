@@ -203,10 +203,7 @@ func TestProbeEnds(t *testing.T) {
 		if j.Node == 0 {
 			return said
 		}
-		var told []string
-		for _, name := range regexp.MustCompile(`\.bbjtune-probe-\w+-0`).FindAllString(j.Entrypoint, 1) {
-			told = append(told, name)
-		}
+		told := regexp.MustCompile(`\.bbjtune-probe-\w+-0`).FindAllString(j.Entrypoint, 1)
 		return said + line(t, map[string]any{"looks": 2 + looks.Add(1), "missing": told})
 	}
 	_, err := probe.Check(t.Context(), serve(t, f), probe.Need{Storage: "/none", Packages: pins}, nil, probe.DefaultLimits)
