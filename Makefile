@@ -1,7 +1,7 @@
 # make demo   the main job: train and measure a small model on this machine
 # make test   everything that must hold (CI runs exactly this)
 # make test-kill   a tiny training, killed at twenty random points and on full disks (half an hour)
-# make test-ray   a real Ray cluster of two nodes: its jobs, its probe, a tiny training against one process and torchrun, a sweep, a corpus in parts (minutes)
+# make test-ray   a real Ray cluster of two nodes: its jobs, its probe, a tiny training against one process and torchrun, a sweep, a corpus in parts, what a cluster may lack (minutes)
 # make test-ray-kill   the same, with workers, nodes and the client killed at twenty random points (half an hour)
 # make bench  benchmarks
 # make simulate   how often the intervals hold the truth, in all sizes (minutes)
@@ -49,7 +49,7 @@ test-kill: build
 # Both need Linux; the nodes are in network namespaces of their own where that is allowed.
 test-ray: build
 	BBJTUNE_RAY=1 $(GO) test -count 1 -timeout 30m -v -p 1 -run 'TestCluster|Real' ./internal/ray/...
-	BBJTUNE_RAY=1 $(GO) test -count 1 -timeout 60m -v -run 'TestRealRay(Fails|Flat|Sweep|Corpus|Writer|Head)?$$' ./internal/cli
+	BBJTUNE_RAY=1 $(GO) test -count 1 -timeout 60m -v -run 'TestRealRay(Fails|Flat|Sweep|Corpus|Writer|Head|Faults|FaultsOfVersions)?$$' ./internal/cli
 
 test-ray-kill: build
 	BBJTUNE_RAY=1 BBJTUNE_KILLS=20 $(GO) test -count 1 -timeout 120m -v -run TestRealRayKills ./internal/cli

@@ -1,8 +1,8 @@
-"""Looks at every node of a Ray cluster: python ray_probe.py PLAN.json, as a job in the folder of its package.
+"""Looks at one node of a Ray cluster: python ray_probe.py PLAN, as a job on that node; PLAN is JSON.
 
-A task on each node says which packages are there, what GPUs it sees, how much room its disks have, and whether the
-shared folder holds what another node wrote into it. Each answer is one line on stdout, PREFIX and a JSON object. No
-library is imported but Ray, so a node answers as soon as a worker of it is up.
+It says which packages are there, what GPUs the node sees, how much room its disks have, and whether the shared folder
+holds what another node wrote into it. Each thing it says is one line on stdout, PREFIX and a JSON object. Nothing is
+imported but the standard library, Ray neither: a node answers as soon as Ray has started a process on it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "bbjtune-probe "
+# Between two looks at the shared folder.
+LOOK_SECONDS = 0.4
 
 
 def version_of(package: str) -> str:
@@ -74,17 +77,19 @@ def written(folder: str, name: str, text: str) -> str:
     return ""
 
 
-def read(folder: str, name: str) -> str:
-    """What a file of the shared folder holds; network file systems show it a little later."""
-    for wait in (0.0, 0.2, 0.5, 1.0):
-        time.sleep(wait)
-        with contextlib.suppress(OSError):
-            return Path(folder, name).read_text(encoding="utf-8")
-    return ""
+def holds(folder: str, name: str, text: str) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(folder, name).read_text(encoding="utf-8") == text
+    return False
 
 
-def look(plan: dict[str, Any]) -> dict[str, Any]:
-    """What one node says of itself."""
+def removed(folder: str, name: str) -> None:
+    with contextlib.suppress(OSError):
+        Path(folder, name).unlink()
+
+
+def facts(plan: dict[str, Any]) -> dict[str, Any]:
+    """What the node says of itself."""
     answer: dict[str, Any] = {
         "python": platform.python_version(),
         "packages": {package: version_of(package) for package in plan["packages"]},
@@ -97,65 +102,58 @@ def look(plan: dict[str, Any]) -> dict[str, Any]:
         answer["storage"] = {
             "there": Path(folder).is_dir(),
             "free": free_bytes(folder),
-            "of_node": read(folder, plan["node_file"]) == plan["nonce"],
-            "of_client": not plan["client_file"] or read(folder, plan["client_file"]) == plan["nonce"],
-            "fault": written(folder, plan["node_file"] + "-test", ""),
+            "fault": written(folder, plan["own"], plan["nonce"]),
         }
-        with contextlib.suppress(OSError):
-            Path(folder, plan["node_file"] + "-test").unlink()
-    answer["clock"] = time.time()
     return answer
 
 
-def say(**answer: Any) -> None:
-    print(PREFIX + json.dumps(answer), flush=True)
+def look(plan: dict[str, Any]) -> None:
+    """Looks for the files of others until all are seen, and says so each time: they may not be written yet.
+
+    A network file system remembers for a while that a file was not there. It forgets that where the folder changed
+    under its hands, so that something is written before each look.
+    """
+    missing, count = list(plan["others"]), 0
+    while missing:
+        written(plan["storage"], plan["own"] + "-look", "")
+        removed(plan["storage"], plan["own"] + "-look")
+        missing = [name for name in missing if not holds(plan["storage"], name, plan["nonce"])]
+        count += 1
+        say(looks=count, missing=missing)
+        if missing:
+            time.sleep(LOOK_SECONDS)
 
 
-def ask(ray: Any, plan: dict[str, Any]) -> None:
-    """Puts a task on every node and says what each answers."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    def on(node: str, function: Any) -> Any:
-        place = NodeAffinitySchedulingStrategy(node, soft=False)
-        return ray.remote(function).options(num_cpus=0, max_retries=0, scheduling_strategy=place)
-
-    if plan["storage"]:
-        done, _ = ray.wait(
-            [on(plan["nodes"][0], written).remote(plan["storage"], plan["node_file"], plan["nonce"])],
-            timeout=plan["seconds"],
-        )
-        if done:
-            ray.get(done)
-    waiting = {on(node, look).remote(plan): node for node in plan["nodes"]}
-    deadline = time.monotonic() + plan["seconds"]
-    while waiting:
-        done, _ = ray.wait(list(waiting), timeout=max(0.0, deadline - time.monotonic()))
-        if not done:
-            break
-        node = waiting.pop(done[0])
-        try:
-            say(node=node, here=time.time(), **ray.get(done[0]))
-        except Exception as error:  # a node that fails is what is looked for
-            say(node=node, error=(str(error).strip().splitlines() or [type(error).__name__])[-1])
-    for node in waiting.values():
-        say(node=node, error=f"no answer within {plan['seconds']} seconds")
-    if plan["storage"]:
-        with contextlib.suppress(OSError):
-            Path(plan["storage"], plan["node_file"]).unlink()
+def say(**said: Any) -> None:
+    # In one piece: Ray writes into the same file.
+    sys.stdout.write(PREFIX + json.dumps(said) + "\n")
+    sys.stdout.flush()
 
 
-def main(path: str) -> None:
-    import ray
+def end(*_: object) -> None:
+    raise SystemExit(0)
 
-    plan = json.loads(Path(path).read_text(encoding="utf-8"))
-    ray.init(log_to_driver=False, logging_level="ERROR")
+
+def main(text: str) -> None:
+    plan = json.loads(text)
+    # Ended by the program, which knows when all others have seen this node's file, or by the clock.
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, end)
+    signal.alarm(plan["seconds"])
     try:
-        ask(ray, plan)
+        answer = facts(plan)
+        say(**answer, clock=time.time())
+        if plan["storage"] and not answer["storage"]["fault"]:
+            look(plan)
+            if plan["stays"]:
+                signal.pause()
     finally:
-        ray.shutdown()
+        if plan["storage"]:
+            removed(plan["storage"], plan["own"])
+            removed(plan["storage"], plan["own"] + "-look")
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python ray_probe.py PLAN.json")
+        sys.exit("usage: python ray_probe.py PLAN")
     main(sys.argv[1])

@@ -138,19 +138,15 @@ func rayCluster(t *testing.T, version string, nodes int) string {
 	f.Nodes[1].Host, f.Nodes[1].FreeCPUs = "sec\x1b[31mond", 1
 	f.Nodes = f.Nodes[:nodes]
 	f.Run = func(j raytest.FakeJob) (string, int) {
-		var said strings.Builder
-		for i, peft := range []string{"0.21.2", "0.18.0"} {
-			text, err := json.Marshal(map[string]any{
-				"node": fmt.Sprintf("%056x", i+1), "here": 5, "clock": 5, "python": "3.11.7", "temporary_free": 5e9,
-				"packages": map[string]string{"ray": "2.60.0", "torch": "2.15.0+cpu", "transformers": "5.23.0", "trl": "1.16.0", "peft": peft, "accelerate": "1.15.0", "datasets": "5.2.0"},
-				"storage":  map[string]any{"there": true, "free": 5e9, "of_node": true, "of_client": true},
-			})
-			if err != nil {
-				t.Error(err)
-			}
-			fmt.Fprintf(&said, "bbjtune-probe %s\n", text)
+		text, err := json.Marshal(map[string]any{
+			"clock": float64(time.Now().UnixMilli()) / 1e3, "python": "3.11.7", "temporary_free": 5e9,
+			"packages": map[string]string{"ray": "2.60.0", "torch": "2.15.0+cpu", "transformers": "5.23.0", "trl": "1.16.0", "peft": []string{"0.21.2", "0.18.0"}[j.Node], "accelerate": "1.15.0", "datasets": "5.2.0"},
+			"storage":  map[string]any{"there": true, "free": 5e9},
+		})
+		if err != nil {
+			t.Error(err)
 		}
-		return said.String(), 0
+		return fmt.Sprintf("bbjtune-probe %s\nbbjtune-probe {\"looks\": 1, \"missing\": []}\n", text), 0
 	}
 	s := httptest.NewServer(f)
 	t.Cleanup(s.Close)

@@ -111,7 +111,7 @@ func contract(t *testing.T, c cluster) {
 		}
 	}
 	jobs := map[string]ray.Submission{
-		"good": {Entrypoint: `cat inner/hello.txt; echo "$GREETING"`, Env: ray.RuntimeEnv{WorkingDir: pkg.URI(), Vars: map[string]string{"GREETING": "world"}},
+		"good": {Entrypoint: `echo "$(cat inner/hello.txt)$GREETING"`, Env: ray.RuntimeEnv{WorkingDir: pkg.URI(), Vars: map[string]string{"GREETING": "world"}},
 			Metadata: map[string]string{"of": "the test"}},
 		"bad": {Entrypoint: "echo about to fail; exit 3"},
 	}

@@ -52,6 +52,8 @@ type Submission struct {
 	Metadata   map[string]string `json:"metadata,omitempty"`
 	// CPUs that the driver itself takes up; 0 leaves it on the head beside others.
 	CPUs float64 `json:"entrypoint_num_cpus,omitempty"`
+	// Labels are those of the node that it runs on; none is the head (see [OnNode]).
+	Labels map[string]string `json:"entrypoint_label_selector,omitempty"`
 }
 
 // RuntimeEnv is what Ray prepares for a job.
@@ -60,6 +62,9 @@ type RuntimeEnv struct {
 	WorkingDir string            `json:"working_dir,omitempty"`
 	Vars       map[string]string `json:"env_vars,omitempty"`
 }
+
+// OnNode are the labels of one node alone, by its ID.
+func OnNode(id string) map[string]string { return map[string]string{"ray.io/node-id": id} }
 
 // Submit starts a job unless there is one of that name already, whatever became of
 // it; started reports which. An answer that is lost on the way is looked for.

@@ -30,7 +30,8 @@ type Node struct {
 	FreeGPUs   float64 `json:"free_gpus"`
 	FreeMemory int64   `json:"free_memory"`
 
-	// ObjectStore is the store's size in bytes, and StoreUsed what is taken of it.
+	// ObjectStore is the store's size in bytes, and StoreUsed what is taken of it by
+	// objects that are not on the disk as well: Ray makes room by dropping the others.
 	ObjectStore int64 `json:"object_store"`
 	StoreUsed   int64 `json:"object_store_used"`
 	// Disk is the size of the file system that Ray's temporary files lie on, and
@@ -119,6 +120,9 @@ func (s summary) node(used map[string][2]float64) Node {
 		CPUs: total["CPU"], GPUs: total["GPU"], Memory: int64(total["memory"]),
 		FreeCPUs: free("CPU"), FreeGPUs: free("GPU"), FreeMemory: int64(free("memory")),
 		ObjectStore: int64(total["objectStoreMemory"]), StoreUsed: int64(s.Raylet.ObjectStoreUsed), Now: s.Now,
+	}
+	if store, told := used["objectStoreMemory"]; told {
+		n.StoreUsed = int64(store[0]) // newer, and without what is on the disk as well
 	}
 	for _, g := range s.GPUs {
 		n.GPUNames = append(n.GPUNames, g.Name)

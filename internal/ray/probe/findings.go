@@ -38,13 +38,15 @@ func (f Finding) err() error {
 // minPython is the oldest that the worker's packages run on: 3.11.
 const minPython = 11
 
-// Below these a node can do little: room for its results and spilled objects, and a
-// share of the object store, above which Ray moves objects to the disk.
+// Below lowDisk, in bytes, a node can do little: Ray starts processes there that die of
+// it. A store that is fuller than fullStore is one that Ray does not get empty: from
+// 0.8 it moves objects to the disk. From fullDisk, Ray's own limit, objects that the
+// store has no room for fail instead.
 const (
 	lowDisk   = 1 << 30
-	fullStore = 0.95
-	fullDisk  = 0.95 // Ray's own limit: it writes no objects to a disk that is fuller
-	farClock  = 5.0  // seconds
+	fullStore = 0.9
+	fullDisk  = 0.95
+	farClock  = 5.0 // seconds
 )
 
 // Findings holds what is known of the cluster against what is needed, the worst and
@@ -65,8 +67,15 @@ func (r *Report) Findings(need Need) (list []Finding) {
 	return list
 }
 
-// Usable reports whether jobs of this version can run on the cluster at all.
-func (r *Report) Usable() bool { return len(r.versions()) == 0 }
+// Usable reports whether jobs of this version can run on the cluster at all. On a node
+// without room they die, or never begin.
+func (r *Report) Usable() bool {
+	found := r.versions()
+	for _, n := range r.Nodes {
+		found = append(found, n.full()...)
+	}
+	return first(found) == nil
+}
 
 // versions compares Ray and Python. Ray itself keeps both the same on all nodes.
 func (r *Report) versions() (list []Finding) {
@@ -180,17 +189,28 @@ func (r *Report) perNode(need Need) string {
 
 // full looks at the object store and the disk below it.
 func (n Node) full() (list []Finding) {
-	store := n.ObjectStore > 0 && float64(n.StoreUsed) > fullStore*float64(n.ObjectStore)
-	disk := n.Disk > 0 && (n.FreeDisk < lowDisk || float64(n.FreeDisk) < (1-fullDisk)*float64(n.Disk))
-	if store {
-		list = append(list, Finding{Error, n.IP, fmt.Sprintf("the object store is full: %.0f of %.0f MB are taken", float64(n.StoreUsed)/1e6, float64(n.ObjectStore)/1e6),
-			"end the jobs that hold objects (ray memory names them), or start the node with a larger --object-store-memory"})
+	if n.ObjectStore > 0 && float64(n.StoreUsed) > fullStore*float64(n.ObjectStore) {
+		list = append(list, Finding{Error, n.IP, fmt.Sprintf("the object store is full: %s of %s are taken", room(n.StoreUsed), room(n.ObjectStore)),
+			"end the jobs that hold objects (ray memory names them), or start the node with a larger --object-store-memory; Ray could not move them to its disk, so look at the room there, too"})
 	}
-	if disk {
-		list = append(list, Finding{Error, n.IP, fmt.Sprintf("the disk of Ray's temporary files is full: %.1f of %.1f GB are free", float64(n.FreeDisk)/1e9, float64(n.Disk)/1e9),
-			"free space there, or start the node with another --temp-dir; Ray itself stops writing at 95 %"})
+	switch {
+	case n.Disk == 0: // not told
+	case n.FreeDisk < lowDisk:
+		list = append(list, Finding{Error, n.IP, fmt.Sprintf("the disk of Ray's temporary files is full: %s of %s are free", room(n.FreeDisk), room(n.Disk)),
+			"free space there, or start the node with another --temp-dir"})
+	case float64(n.FreeDisk) < (1-fullDisk)*float64(n.Disk):
+		list = append(list, Finding{Warning, n.IP, fmt.Sprintf("the disk of Ray's temporary files is fuller than %.0f %%: %s of %s are free", 100*fullDisk, room(n.FreeDisk), room(n.Disk)),
+			"free space there, or start the node with another --temp-dir: objects that its store has no room for fail"})
 	}
 	return list
+}
+
+// room is a number of bytes, as people say it.
+func room(n int64) string {
+	if n < 1e9 {
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
 // answered holds a node's answer against the versions.
@@ -237,8 +257,8 @@ func (r *Report) storage(folder string) (list []Finding) {
 			list = append(list, Finding{Error, n.IP, fmt.Sprintf("there is no folder %s (compute.storage)", folder), hint})
 		case s.Fault != "":
 			list = append(list, Finding{Error, n.IP, fmt.Sprintf("%s (compute.storage) cannot be written: %s", folder, s.Fault), "give the user that runs Ray the right to write there, and room"})
-		case !s.OfNode:
-			list = append(list, Finding{Error, n.IP, fmt.Sprintf("%s (compute.storage) is another folder there: what a node wrote is not in it", folder), hint})
+		case !s.OfNode && r.headWrote():
+			list = append(list, Finding{Error, n.IP, fmt.Sprintf("%s (compute.storage) is another folder there: what the head wrote is not in it", folder), hint})
 		case !s.OfClient:
 			list = append(list, Finding{Warning, n.IP, fmt.Sprintf("%s is another folder on this machine: what was written here is not in it", folder), "that is well, if only the nodes share it"})
 		}
@@ -247,6 +267,12 @@ func (r *Report) storage(folder string) (list []Finding) {
 		}
 	}
 	return list
+}
+
+// headWrote reports whether there was something to be seen by the others.
+func (r *Report) headWrote() bool {
+	a := r.Nodes[0].Answer
+	return a != nil && a.Storage != nil && a.Storage.Fault == ""
 }
 
 func counted(n int, thing string) string {

@@ -6,7 +6,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,13 +23,19 @@ import (
 var pins = map[string]string{"ray": "2.60.0", "torch": "2.15.0", "trl": "1.16.0"}
 
 // said is what a healthy node answers.
-func said(node string) map[string]any {
+func said() map[string]any {
 	return map[string]any{
-		"node": node, "here": 100.0, "clock": 100.5, "python": "3.11.7", "packages": map[string]string{"ray": "2.60.0", "torch": "2.15.0+cu130", "trl": "1.16.0"},
+		"clock": float64(time.Now().UnixMilli()) / 1e3, "python": "3.11.7", "packages": map[string]string{"ray": "2.60.0", "torch": "2.15.0+cu130", "trl": "1.16.0"},
 		"cuda": "13.0", "gpus": []string{}, "temporary_free": 5e9,
-		"storage": map[string]any{"there": true, "free": 5e9, "of_node": true, "of_client": true, "fault": ""},
+		"storage": map[string]any{"there": true, "free": 5e9, "fault": ""},
 	}
 }
+
+// missing are endings of the files that a node does not see; it is no part of what it says.
+const missing = "missing"
+
+// unseen has a node not see some of the files of the storage.
+func unseen(a map[string]any, suffixes ...string) { a[missing] = suffixes }
 
 func TestCheck(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -46,8 +55,8 @@ func TestCheck(t *testing.T) {
 		"memory":     {need: probe.Need{Workers: 1, CPUs: 1, Memory: 64e9}, want: "1 worker of 64.0 GB of memory asks for 64.0 GB of memory, and the cluster offers 16.0 GB of memory"},
 		"places":     {need: probe.Need{Workers: 1, CPUs: 3}, want: "1 worker asks for places, and the nodes have room for 0 (10.0.0.1 0, 10.0.0.2 0)"},
 		"busy":       {need: probe.Need{Workers: 4, CPUs: 1}, change: func(f *raytest.Fake) { f.Nodes[1].FreeCPUs = 0 }, asked: true},
-		"full store": {change: func(f *raytest.Fake) { f.Nodes[1].StoreUsed = 990e6 }, want: "node 10.0.0.2: the object store is full: 990 of 1000 MB are taken"},
-		"full disk":  {change: func(f *raytest.Fake) { f.Nodes[1].FreeDisk = 2e9 }, want: "node 10.0.0.2: the disk of Ray's temporary files is full: 2.0 of 100.0 GB are free"},
+		"full store": {change: func(f *raytest.Fake) { f.Nodes[1].StoreUsed = 990e6 }, want: "node 10.0.0.2: the object store is full: 990 MB of 1.0 GB are taken"},
+		"full disk":  {change: func(f *raytest.Fake) { f.Nodes[1].FreeDisk = 2e6 }, want: "node 10.0.0.2: the disk of Ray's temporary files is full: 2 MB of 100.0 GB are free"},
 		"missing": {answer: func(i int, a map[string]any) { a["packages"] = map[string]string{"ray": "2.60.0", "torch": "2.15.0"} },
 			want: "node 10.0.0.1: trl is missing", asked: true},
 		"other torch": {answer: func(i int, a map[string]any) {
@@ -55,16 +64,24 @@ func TestCheck(t *testing.T) {
 				a["packages"].(map[string]string)["torch"] = "2.10.0"
 			}
 		}, want: "node 10.0.0.2: torch is 2.10.0, and the training is made for 2.15.0", asked: true},
-		"silent node": {answer: func(i int, a map[string]any) { a["error"] = "no answer within 60 seconds" },
-			want: "node 10.0.0.1: the probe did not run there: no answer within 60 seconds", asked: true},
+		"no storage on the head": {need: probe.Need{Storage: "/none"}, answer: func(i int, a map[string]any) {
+			if i == 0 {
+				a["storage"] = map[string]any{"there": false, "fault": "No such file or directory", "free": -1}
+				return
+			}
+			unseen(a, "-0")
+		},
+			want: "node 10.0.0.1: there is no folder /none (compute.storage)", asked: true},
 		"no CUDA": {need: probe.Need{Workers: 1, GPUs: 1}, change: func(f *raytest.Fake) { f.Nodes[0].GPUs = 1 }, answer: func(i int, a map[string]any) { a["cuda"] = "" },
 			want: "node 10.0.0.1: Ray counts GPUs there, and torch is not built for CUDA", asked: true},
 		"no storage": {need: probe.Need{Storage: "/none"}, answer: func(i int, a map[string]any) {
-			a["storage"] = map[string]any{"there": i == 0, "of_node": true, "of_client": true, "free": 5e9}
+			if i == 1 {
+				a["storage"] = map[string]any{"there": false, "fault": "No such file or directory", "free": -1}
+			}
 		},
 			want: "node 10.0.0.2: there is no folder /none (compute.storage)", asked: true},
-		"other storage": {need: probe.Need{Storage: "/none"}, answer: func(i int, a map[string]any) { a["storage"].(map[string]any)["of_node"] = i == 0 },
-			want: "node 10.0.0.2: /none (compute.storage) is another folder there: what a node wrote is not in it", asked: true},
+		"other storage": {need: probe.Need{Storage: "/none"}, answer: func(i int, a map[string]any) { unseen(a, "-0") },
+			want: "node 10.0.0.2: /none (compute.storage) is another folder there: what the head wrote is not in it", asked: true},
 		"read-only storage": {need: probe.Need{Storage: "/none"}, answer: func(i int, a map[string]any) { a["storage"].(map[string]any)["fault"] = "Read-only file system" },
 			want: "node 10.0.0.1: /none (compute.storage) cannot be written: Read-only file system", asked: true},
 		"full storage": {need: probe.Need{Storage: "/none"}, answer: func(i int, a map[string]any) { a["storage"].(map[string]any)["free"] = 1e6 },
@@ -72,7 +89,7 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := raytest.NewFake("token")
-			f.Run = func(j raytest.FakeJob) (string, int) { return answers(t, f, c.answer), 0 }
+			f.Run = func(j raytest.FakeJob) (string, int) { return answer(t, j, c.answer), 0 }
 			if c.change != nil {
 				c.change(f)
 			}
@@ -94,22 +111,35 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// answers is the log of a probe's job, with lines of others among it.
-func answers(t *testing.T, f *raytest.Fake, change func(int, map[string]any)) string {
-	var b strings.Builder
-	fmt.Fprintln(&b, "\x1b[31mWARNING\x1b[0m something else\nbbjtune-probe")
-	for i := range f.Nodes {
-		a := said(fmt.Sprintf("%056x", i+1))
-		if change != nil {
-			change(i, a)
-		}
-		text, err := json.Marshal(a)
-		if err != nil {
-			t.Error(err)
-		}
-		fmt.Fprintf(&b, "bbjtune-probe %s\n", text)
+// answer is the log of a node's job, with lines of others among it.
+func answer(t *testing.T, j raytest.FakeJob, change func(int, map[string]any)) string {
+	a := said()
+	if change != nil {
+		change(j.Node, a)
 	}
-	return b.String()
+	_, text, _ := strings.Cut(j.Entrypoint, " 'ray_probe.py' '")
+	var told struct{ Others []string }
+	if err := json.Unmarshal([]byte(strings.TrimSuffix(text, "'")), &told); err != nil {
+		t.Errorf("the node was told %q: %v", text, err)
+	}
+	hidden, _ := a[missing].([]string)
+	delete(a, missing)
+	unseen := []string{}
+	for _, name := range told.Others {
+		if slices.ContainsFunc(hidden, func(suffix string) bool { return strings.HasSuffix(name, suffix) }) {
+			unseen = append(unseen, name)
+		}
+	}
+	return "\x1b[31mWARNING\x1b[0m something else\nbbjtune-probe\n" + line(t, a) + line(t, map[string]any{"looks": 1, "missing": told.Others}) + line(t, map[string]any{"looks": 2, "missing": unseen})
+}
+
+func line(t *testing.T, v map[string]any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Error(err)
+	}
+	return "bbjtune-probe " + string(text) + "\n"
 }
 
 func serve(t *testing.T, f *raytest.Fake) *ray.Client {
@@ -124,24 +154,35 @@ func serve(t *testing.T, f *raytest.Fake) *ray.Client {
 	return client
 }
 
-// A job that fails, or does not end, is one sentence, and is gone afterwards.
+// A job that fails, or says nothing, is one sentence about its node, and is gone
+// afterwards.
 func TestProbeThatFails(t *testing.T) {
+	limits := probe.Limits{Start: time.Minute, Answer: 300 * time.Millisecond}
 	for name, c := range map[string]struct {
-		run   func(raytest.FakeJob) (string, int)
+		logs  string
+		exit  int
 		takes time.Duration
 		want  string
 	}{
-		"no ray": {func(raytest.FakeJob) (string, int) { return "ModuleNotFoundError: No module named 'ray'\n", 1 }, 0, "the cluster's python has no Ray"},
-		"fails":  {func(raytest.FakeJob) (string, int) { return "Traceback\nOSError: \x1b]0;title\x07 out of luck\n", 1 }, 0, "the job of the probe failed: OSError: \x1b]0;title\x07 out of luck"},
-		"torn":   {func(raytest.FakeJob) (string, int) { return "bbjtune-probe {\"node\": ", 0 }, 0, "a node's answer cannot be read: unexpected end of JSON input"},
+		"no python": {"/bin/sh: 1: python: not found\n", 127, 0, "/bin/sh: 1: python: not found"},
+		"fails":     {"Traceback\nOSError: \x1b]0;title\x07 out of luck\n", 1, 0, "OSError: \x1b]0;title\x07 out of luck"},
+		"torn":      {"bbjtune-probe {\"python\": ", 0, 0, "its answer cannot be read: unexpected end of JSON input"},
+		"silent":    {"", 0, 0, "it ended without an answer"},
+		"slow":      {"bbjtune-probe {\"python\": ", 0, time.Hour, "no answer within 300ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := raytest.NewFake("")
-			f.Run, f.Takes = c.run, c.takes
+			f.Takes = c.takes
+			f.Run = func(j raytest.FakeJob) (string, int) {
+				if j.Node == 0 {
+					return answer(t, j, nil), 0
+				}
+				return c.logs, c.exit
+			}
 			client := serve(t, f)
-			_, err := probe.Check(t.Context(), client, probe.Need{Packages: pins}, nil, probe.DefaultLimits)
-			if err == nil || err.Error() != c.want || fault.Hint(err) == "" {
-				t.Errorf("got %v", err)
+			_, err := probe.Check(t.Context(), client, probe.Need{Packages: pins}, nil, limits)
+			if want := "node 10.0.0.2: the probe did not run there: " + c.want; err == nil || err.Error() != want || fault.Hint(err) == "" {
+				t.Errorf("got %v, want %s", err, want)
 			}
 			if left := f.Left(); len(left) > 0 {
 				t.Errorf("jobs left: %v", left)
@@ -150,14 +191,42 @@ func TestProbeThatFails(t *testing.T) {
 	}
 }
 
+// A node is found not to share the folder while its job goes on, and the jobs end then.
+func TestProbeEnds(t *testing.T) {
+	f := raytest.NewFake("")
+	f.Takes = time.Hour
+	var looks atomic.Int32
+	f.Run = func(j raytest.FakeJob) (string, int) {
+		return answer(t, j, func(_ int, a map[string]any) { unseen(a, "-0") }), 0
+	}
+	f.Logs = func(j raytest.FakeJob, said string) string {
+		if j.Node == 0 {
+			return said
+		}
+		told := regexp.MustCompile(`\.bbjtune-probe-\w+-0`).FindAllString(j.Entrypoint, 1)
+		return said + line(t, map[string]any{"looks": 2 + looks.Add(1), "missing": told})
+	}
+	_, err := probe.Check(t.Context(), serve(t, f), probe.Need{Storage: "/none", Packages: pins}, nil, probe.DefaultLimits)
+	if want := "node 10.0.0.2: /none (compute.storage) is another folder there: what the head wrote is not in it"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if n := looks.Load(); n < 5 {
+		t.Errorf("decided after %d looks", n)
+	}
+	if left := f.Left(); len(left) > 0 {
+		t.Errorf("jobs left: %v", left)
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	f := raytest.NewFake("")
 	f.Nodes[0].FreeCPUs = 0
-	f.Run = func(raytest.FakeJob) (string, int) {
-		return answers(t, f, func(i int, a map[string]any) {
-			a["clock"] = 100.0 + 20*float64(i)
+	f.Nodes[1].FreeDisk = 4e9
+	f.Run = func(j raytest.FakeJob) (string, int) {
+		return answer(t, j, func(i int, a map[string]any) {
+			a["clock"] = a["clock"].(float64) + 20*float64(i)
 			a["packages"].(map[string]string)["trl"] = "1.16.1"
-			a["storage"].(map[string]any)["of_client"] = false
+			unseen(a, "-client")
 		}), 0
 	}
 	need := probe.Need{Workers: 3, CPUs: 1, Storage: t.TempDir(), Packages: pins}
@@ -175,6 +244,7 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"3 workers need a place, and 2 are free now",
 		"10.0.0.1 trl is 1.16.1, and the training is tested with 1.16.0",
+		"10.0.0.2 the disk of Ray's temporary files is fuller than 95 %: 4.0 GB of 100.0 GB are free",
 		"10.0.0.2 trl is 1.16.1, and the training is tested with 1.16.0",
 		"10.0.0.2 its clock is 20 seconds off the head's",
 		"10.0.0.1 FOLDER is another folder on this machine: what was written here is not in it",

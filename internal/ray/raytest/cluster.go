@@ -49,7 +49,7 @@ type Options struct {
 	Open bool
 	// Flat keeps to one host even where namespaces could be made.
 	Flat bool
-	// Env is added to the environment of every node.
+	// Env is added to the environment of every node. $PRIVATE in it is [Cluster.Private].
 	Env []string
 }
 
@@ -576,7 +576,10 @@ func (c *Cluster) environment(i int) []string {
 			env = append(env, fmt.Sprintf("NODE_DISK=%d", c.o.Disk))
 		}
 	}
-	return append(env, c.o.Env...)
+	for _, e := range c.o.Env {
+		env = append(env, strings.ReplaceAll(e, "$PRIVATE", c.Private))
+	}
+	return env
 }
 
 // rayStart is the command of a node.

@@ -28,6 +28,8 @@ type Fake struct {
 	// Files are what a job has written by now below the log folder of its node, by name;
 	// nil is nothing.
 	Files func(job FakeJob) map[string]string
+	// Logs, where set, says what a job has written by now, of what Run said.
+	Logs func(job FakeJob, said string) string
 	// Takes is how long each job runs.
 	Takes time.Duration
 	// Spoil answers a path otherwise, before the token is looked at.
@@ -56,6 +58,8 @@ type FakeJob struct {
 	Metadata       map[string]string
 	WorkingDir     string
 	Vars           map[string]string
+	// Node is the number of the one that it runs on.
+	Node int
 	// Package is the zip of the working directory.
 	Package []byte
 	// Stopped and Deleted say what was done to it.
@@ -183,7 +187,7 @@ func (f *Fake) nodes(w http.ResponseWriter) {
 func (f *Fake) status(w http.ResponseWriter) {
 	usage := map[string]any{}
 	for i, n := range f.Nodes {
-		usage[nodeID(i)] = map[string]any{"CPU": []float64{n.CPUs - n.FreeCPUs, n.CPUs}}
+		usage[nodeID(i)] = map[string]any{"CPU": []float64{n.CPUs - n.FreeCPUs, n.CPUs}, "objectStoreMemory": []float64{float64(n.StoreUsed), float64(n.StoreSize)}}
 	}
 	answer(w, map[string]any{"result": true, "data": map[string]any{"clusterStatus": map[string]any{"loadMetricsReport": map[string]any{"usageByNode": usage}}}})
 }
@@ -205,6 +209,7 @@ func (f *Fake) submit(w http.ResponseWriter, r *http.Request) {
 		ID         string `json:"submission_id"`
 		Entrypoint string
 		Metadata   map[string]string
+		Labels     map[string]string `json:"entrypoint_label_selector"`
 		Env        struct {
 			WorkingDir string            `json:"working_dir"`
 			Vars       map[string]string `json:"env_vars"`
@@ -219,7 +224,7 @@ func (f *Fake) submit(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "Traceback (most recent call last):\nValueError: Job with submission_id %s already exists. Please use a different submission_id.", s.ID)
 		return
 	}
-	j := &FakeJob{ID: s.ID, Entrypoint: s.Entrypoint, Metadata: s.Metadata, WorkingDir: s.Env.WorkingDir, Vars: s.Env.Vars, Package: f.packages[s.Env.WorkingDir], from: time.Now()}
+	j := &FakeJob{ID: s.ID, Entrypoint: s.Entrypoint, Metadata: s.Metadata, WorkingDir: s.Env.WorkingDir, Vars: s.Env.Vars, Package: f.packages[s.Env.WorkingDir], from: time.Now(), Node: f.labelled(s.Labels["ray.io/node-id"])}
 	j.logs = "Running entrypoint for job " + s.ID + ": " + s.Entrypoint + "\n"
 	if f.Run != nil {
 		said, exit := f.Run(*j)
@@ -227,6 +232,16 @@ func (f *Fake) submit(w http.ResponseWriter, r *http.Request) {
 	}
 	f.jobs = append(f.jobs, j)
 	answer(w, map[string]any{"job_id": s.ID, "submission_id": s.ID})
+}
+
+// labelled is the number of the node of an ID; the head's where there is none.
+func (f *Fake) labelled(id string) int {
+	for i := range f.Nodes {
+		if nodeID(i) == id {
+			return i
+		}
+	}
+	return 0
 }
 
 func (f *Fake) find(id string) *FakeJob {
@@ -240,7 +255,7 @@ func (f *Fake) find(id string) *FakeJob {
 
 func (f *Fake) details(j *FakeJob) map[string]any {
 	d := map[string]any{"type": "SUBMISSION", "submission_id": j.ID, "status": "RUNNING", "message": "Job is currently running.", "metadata": j.Metadata,
-		"driver_node_id": nodeID(0), "start_time": j.from.UnixMilli(), "driver_exit_code": nil, "error_type": nil, "end_time": nil}
+		"driver_node_id": nodeID(j.Node), "start_time": j.from.UnixMilli(), "driver_exit_code": nil, "error_type": nil, "end_time": nil}
 	if time.Since(j.from) < f.Takes && !j.Stopped {
 		return d
 	}
@@ -279,6 +294,8 @@ func (f *Fake) job(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	ended := f.details(j)["status"] != "RUNNING"
 	switch {
+	case what == "logs" && f.Logs != nil:
+		answer(w, map[string]any{"logs": f.Logs(*j, j.logs)})
 	case what == "logs":
 		answer(w, map[string]any{"logs": j.logs})
 	case what == "stop":
