@@ -1,8 +1,8 @@
 # make demo   the main job: train and measure a small model on this machine
 # make test   everything that must hold (CI runs exactly this)
 # make test-kill   a tiny training, killed at twenty random points and on full disks (half an hour)
-# make test-ray   a real Ray cluster of two nodes: its jobs, its probe, a tiny training against one process and torchrun, a sweep, a corpus in parts, what a cluster may lack (minutes)
-# make test-ray-kill   the same, with workers, nodes and the client killed at twenty random points (half an hour)
+# make test-ray   a real Ray cluster of two nodes: its jobs, its probe, a tiny training against one process and torchrun, its head killed, a sweep, a corpus in parts, what a cluster may lack (minutes)
+# make test-ray-kill   the same, with workers, nodes and the client killed at twenty random points, workers that outlive their head, and none that comes back (an hour)
 # make bench  benchmarks
 # make simulate   how often the intervals hold the truth, in all sizes (minutes)
 # make fuzz   every fuzz target, FUZZTIME each (60s)
@@ -52,7 +52,7 @@ test-ray: build
 	BBJTUNE_RAY=1 $(GO) test -count 1 -timeout 60m -v -run 'TestRealRay(Fails|Flat|Sweep|Corpus|Writer|Head|Faults|FaultsOfVersions)?$$' ./internal/cli
 
 test-ray-kill: build
-	BBJTUNE_RAY=1 BBJTUNE_KILLS=20 $(GO) test -count 1 -timeout 120m -v -run TestRealRayKills ./internal/cli
+	BBJTUNE_RAY=1 BBJTUNE_KILLS=20 $(GO) test -count 1 -timeout 120m -v -run 'TestRealRay(Kills|Orphan|WithoutHead)$$' ./internal/cli
 
 # Every platform that BBj shops run: vet reads the code of each, tests included.
 test-cross:

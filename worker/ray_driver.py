@@ -41,6 +41,8 @@ SPEC = Path("spec.json")
 FAILURES = 3
 # How long the workers may take to start before the program is told what they wait for.
 PATIENCE_SECONDS = 45.0
+# What is said where the nodes that are up would not do: there were enough when the training was begun.
+MISSING = "; nodes are missing: where the head was started again, ray start must be called on the others, too"
 # How much of a worker's traceback goes into the job's log: its end says where.
 TRACE_LENGTH = 20_000
 # What the finished stage hands over. Checkpoints stay where they are: they only serve to resume.
@@ -327,15 +329,15 @@ class Waiting:
         if time.monotonic() - self.since < PATIENCE_SECONDS:
             return
         self.told = True
-        asked = " and ".join(f"{amount:g} {name}" for name, amount in sorted(resources(self.spec).items()))
-        free = ", ".join(
-            f"{ray.available_resources().get(name, 0):g} {name} of {ray.cluster_resources().get(name, 0):g} free"
-            for name in sorted(resources(self.spec))
-        )
+        asked, there, free = resources(self.spec), ray.cluster_resources(), ray.available_resources()
+        each = " and ".join(f"{amount:g} {name}" for name, amount in sorted(asked.items()))
+        has = ", ".join(f"{free.get(name, 0):g} {name} of {there.get(name, 0):g} free" for name in sorted(asked))
+        missing = any(there.get(name, 0) < amount * self.spec["workers"] for name, amount in asked.items())
         self.events.put.remote(
             "log",
             level="warning",
-            message=f"waiting for {self.spec['workers']} workers with {asked} each; the cluster has {free}",
+            message=f"waiting for {self.spec['workers']} workers with {each} each; the cluster has {has}"
+            + (MISSING if missing else ""),
         )
 
 

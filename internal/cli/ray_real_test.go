@@ -33,6 +33,7 @@ const realRay = "BBJTUNE_RAY"
 type clustered struct {
 	*real
 	cluster *raytest.Cluster
+	nodes   int
 }
 
 // Two workers share the two batches of each step. A node has one CPU, and a worker
@@ -62,7 +63,7 @@ func newClusteredOn(t *testing.T, o raytest.Options, first, second string) *clus
 		t.Skipf("trains on a real Ray cluster; set %s=1 to run it", realRay)
 	}
 	t.Setenv(require, "1")
-	c := &clustered{real: newReal(t)}
+	c := &clustered{real: newReal(t), nodes: max(o.Nodes, 2)}
 	c.python(filepath.Join("..", "..", "worker", "make_tiny.py"), filepath.Join(c.dir, "base"))
 	c.prepareOn(filepath.Join(c.dir, "base"))
 	repo, err := filepath.Abs("../..")
@@ -225,7 +226,7 @@ func (c *clustered) checkpoint(k *client) bool {
 
 // workers are the processes that train.
 func (c *clustered) workers() (list []raytest.Process) {
-	for node := range 2 {
+	for node := range c.nodes {
 		for _, p := range c.cluster.Processes(node) {
 			if strings.Contains(p.Command, "RayTrainWorker") {
 				list = append(list, p)

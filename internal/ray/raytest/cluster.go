@@ -401,7 +401,7 @@ func (c *Cluster) grown() bool {
 
 // Ended reports whether a node's Ray has ended by itself, as it does where it misses
 // its head for long. StartNode brings it back.
-func (c *Cluster) Ended(i int) bool { return c.nodes[i].ended() }
+func (c *Cluster) Ended(i int) bool { return c.nodes[i].ended() && !c.nodes[i].killed }
 
 // RestartHead brings a killed head back. Only a Durable one remembers its jobs.
 func (c *Cluster) RestartHead() {
