@@ -292,6 +292,8 @@ def carry_out(spec: dict[str, Any], events: Any, writer: Writer) -> dict[str, st
     state = look(events)
     if error is None and state["result"] is not None:
         return None
+    if state["failure"] is None and state["failures"] >= FAILURES:
+        return asdict(again_and_again(state, spec["job"]))
     if state["failure"] is None and error is not None:
         traceback.print_exception(error)
     said = reason(error) if isinstance(error, Exception) else "the workers ended without a result"
