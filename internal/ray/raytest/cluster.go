@@ -590,10 +590,12 @@ func (c *Cluster) rayStart(i int) ([]string, error) {
 	}
 	args := []string{filepath.Join(filepath.Dir(c.Python), "ray"), "start", "--block", "--disable-usage-stats",
 		fmt.Sprintf("--num-cpus=%d", cpus), fmt.Sprintf("--num-gpus=%d", c.o.GPUs),
-		fmt.Sprintf("--object-store-memory=%d", c.o.ObjectStore), "--temp-dir=" + c.nodes[i].dir}
+		fmt.Sprintf("--object-store-memory=%d", c.o.ObjectStore)}
 	if c.Namespaces {
-		args = append(args, "--node-ip-address="+c.network.address(i))
+		args = append(args, "--node-ip-address="+c.network.address(i), "--temp-dir="+c.nodes[i].dir)
 	} else {
+		// One for all: the agents of one host look for the logs of jobs where the head has them.
+		args = append(args, "--temp-dir="+c.nodes[0].dir)
 		ports, err := freePorts(2)
 		if err != nil {
 			return nil, err
