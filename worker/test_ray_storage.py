@@ -106,8 +106,9 @@ class Writing(Folder):
     def test_a_storage_that_was_away_makes_no_writer_stale(self) -> None:
         real = ray_storage.content
         for counts in (1, 3):  # at once when it is back, or a little later
+            looks: list[int] = []
 
-            def content(path: Path, counts: int = counts) -> bytes | None:
+            def content(path: Path, counts: int = counts, looks: list[int] = looks) -> bytes | None:
                 looks.append(1)
                 if len(looks) == 2:
                     time.sleep(1.2 * FAST["STALE_SECONDS"])
@@ -115,7 +116,6 @@ class Writing(Folder):
                     self.left(count="000000000008")
                 return real(path)
 
-            looks: list[int] = []
             self.left()
             with (
                 self.subTest(counts),
