@@ -64,7 +64,9 @@ class Writer:
         self.thread.join(BEAT_SECONDS)
         with contextlib.suppress(OSError):  # then it is seen to be gone by its count
             self.write("ended")
-        os.close(self.file)
+        # Held up by the storage, it would write into whatever is opened next under that number.
+        if not self.thread.is_alive():
+            os.close(self.file)
 
     def create(self) -> bool:
         try:
@@ -105,7 +107,7 @@ class Writer:
         since, told = time.monotonic(), False
         while found is not None:
             owner = parse(found)
-            if self.may_follow(owner) or time.monotonic() - since > STALE_SECONDS:
+            if self.may_follow(owner):
                 return found
             if found != first:
                 raise BadInput(
@@ -113,11 +115,16 @@ class Writer:
                     "follow or cancel that one where it was started (bbjtune runs attach, bbjtune runs cancel), "
                     "or give this cluster another compute.storage",
                 )
+            if time.monotonic() - since > STALE_SECONDS:
+                return found
             if not told and time.monotonic() - since > BEAT_SECONDS + LOOK_SECONDS:
                 self.say(f"{who(owner)} has left {self.output} without a word; waiting to see whether it still writes")
                 told = True
+            looked = time.monotonic()
             time.sleep(LOOK_SECONDS)
             found = content(self.path)
+            if time.monotonic() - looked > STALE_SECONDS / 2:  # the storage was away: its writer could not write either
+                since = time.monotonic()
         return None
 
     def may_follow(self, owner: Owner) -> bool:
@@ -228,7 +235,7 @@ def own_folder(path: Path) -> Path:
 
 # What was killed while it copied to the storage, or while it probed it.
 
-LEFT = re.compile(r"\.files-[0-9]+|\.bbjtune-probe-[a-z2-7]{26}(-client|-test)?")
+LEFT = re.compile(r"\.files-[0-9]+|\.bbjtune-probe-[a-z2-7]{26}(-client|-test|-[0-9]+(-look)?)?")
 # Nothing that is at work leaves what it writes alone for so long.
 LEFT_SECONDS = 24 * 3600.0
 

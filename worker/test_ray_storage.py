@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 import types
 import unittest
@@ -101,6 +102,37 @@ class Writing(Folder):
                 self.assertGreater(time.monotonic() - begun, FAST["STALE_SECONDS"])
                 self.assertIn("waiting to see whether it still writes", self.said[-1])
         self.assertEqual([path.name for path in self.output.iterdir()], [NAME])
+
+    def test_a_storage_that_was_away_makes_no_writer_stale(self) -> None:
+        real = ray_storage.content
+        for counts in (1, 3):  # at once when it is back, or a little later
+            looks: list[int] = []
+
+            def content(path: Path, counts: int = counts, looks: list[int] = looks) -> bytes | None:
+                looks.append(1)
+                if len(looks) == 2:
+                    time.sleep(1.2 * FAST["STALE_SECONDS"])
+                if len(looks) == 1 + counts:
+                    self.left(count="000000000008")
+                return real(path)
+
+            self.left()
+            with (
+                self.subTest(counts),
+                mock.patch.object(ray_storage, "content", content),
+                self.assertRaises(BadInput),
+                self.writer(owner(cluster="session_b")),
+            ):
+                self.fail("two write")
+
+    def test_who_is_held_up_at_its_end_keeps_its_file(self) -> None:
+        back = threading.Event()
+        with mock.patch.object(ray_storage, "holds", lambda *_: back.wait(10)), self.writer(owner()) as writer:
+            time.sleep(4 * FAST["BEAT_SECONDS"])
+        os.fstat(writer.file)
+        back.set()
+        writer.thread.join()
+        os.close(writer.file)
 
     def test_what_is_no_record_is_waited_for(self) -> None:
         for text in (b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"job": 1, "state": ["ended"]}', b"[" * 100_000):
@@ -277,9 +309,10 @@ class Leftovers(Folder):
         self.now = 1e6  # the storage's clock is another one than ours
         day = ray_storage.LEFT_SECONDS
         stale = [".files-17", f".bbjtune-probe-{self.NONCE}", f".bbjtune-probe-{self.NONCE}-client"]
+        stale += [f".bbjtune-probe-{self.NONCE}-0", f".bbjtune-probe-{self.NONCE}-12-look"]
         self.lay(".files-17", day + 1, "x/model.safetensors", "x/deep/.tmp-1")
-        self.lay(stale[1], day + 1)
-        self.lay(stale[2], day + 1)
+        for name in stale[1:]:
+            self.lay(name, day + 1)
         # Copied right now: the folder is old, and a file deep in it is being written.
         self.lay(".files-18", 10 * day, "x/old", "x/deep/part")
         os.utime(self.output / ".files-18/x/deep/part", (self.now, self.now))

@@ -240,7 +240,7 @@ func TestRayFailedMeanwhile(t *testing.T) {
 	}
 	o.fake.Change(func() { exit = 0 })
 	o.end("")
-	if err := o.train(t.Context(), asItIs); err != nil || !strings.Contains(o.said.String(), "-stage1-1 failed: exit code 1; it is begun again") {
+	if err := o.train(t.Context(), asItIs); err != nil || !strings.Contains(o.said.String(), "-stage1-1 failed: the loss became nan; it is begun again") {
 		t.Errorf("%v\n%s", err, o.said.String())
 	}
 }

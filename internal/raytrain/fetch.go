@@ -63,7 +63,7 @@ func (r *run) fetch(ctx context.Context, d *done, node string) error {
 		}
 		err := r.patiently(ctx, func() error { return r.fromNode(ctx, node, f) })
 		if ray.Is(err, ray.NotFound) {
-			if there, asked := r.there(ctx, node); asked == nil && !there {
+			if there, asked := alive(ctx, r.Cluster, node); asked == nil && !there {
 				return fmt.Errorf("%w: the node that had its results is gone", errLost)
 			}
 		}

@@ -47,7 +47,7 @@ func (r *run) follow(ctx context.Context) (*done, string, error) {
 			return r.done, job.Node, r.failed
 		case err == nil:
 			away.back()
-			if err := ended(r.id(), job); err != nil {
+			if err := ended(r.id(), job); err != nil && missing == 0 {
 				// Looked at twice: the connection may have broken before its last events.
 				if silent++; silent > 1 {
 					return nil, job.Node, err
@@ -74,18 +74,19 @@ const missingFor = 5
 
 // unheard judges why the events of a job cannot be read: its driver has not begun, or
 // its node is gone. A head that kept its tables over a restart says for ever that the
-// jobs run which died with it. missing counts how often in a row the node was gone.
+// jobs run which died with it. Where a job is done and its node gone, so are its results.
+// missing counts how often in a row the node was gone.
 func (r *run) unheard(ctx context.Context, job ray.Job, missing int, err error) (int, error) {
 	if r.done != nil || r.failed != nil || !ray.Passing(err) && !ray.Is(err, ray.NotFound) {
 		return 0, err
 	}
-	there, asked := r.there(ctx, job.Node)
+	there, asked := alive(ctx, r.Cluster, job.Node)
 	switch {
 	case asked != nil:
 		return missing, asked
 	case there && ray.Passing(err):
 		return 0, err
-	case there, job.Status.Ended():
+	case there, job.Status.Ended() && job.Status != ray.Succeeded:
 		return 0, nil
 	case missing+1 < missingFor:
 		return missing + 1, nil
@@ -93,9 +94,9 @@ func (r *run) unheard(ctx context.Context, job ray.Job, missing int, err error) 
 	return 0, fmt.Errorf("%w: the node of its driver is gone, as after a restart of its head", errLost)
 }
 
-// there reports whether a node is alive.
-func (r *run) there(ctx context.Context, node string) (bool, error) {
-	nodes, err := r.Cluster.Nodes(ctx)
+// alive reports whether a node is there.
+func alive(ctx context.Context, c Cluster, node string) (bool, error) {
+	nodes, err := c.Nodes(ctx)
 	return slices.ContainsFunc(nodes, func(n ray.Node) bool { return n.ID == node }), err
 }
 

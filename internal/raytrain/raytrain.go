@@ -247,7 +247,8 @@ func environment(id, client string) map[string]string {
 func ID(name string, attempt int) string { return fmt.Sprintf("bbjtune-%s-%d", name, attempt) }
 
 // Cancel ends the job that a stage's folder records, and waits until it has ended.
-// It returns the job's ID, or "" where none was under way.
+// It returns the job's ID, or "" where none was under way. A job whose node is gone has
+// ended, though a head that was restarted with its tables says for ever that it runs.
 func Cancel(ctx context.Context, c Cluster, rec Record) (string, error) {
 	id := ID(rec.Name, rec.Attempt)
 	job, err := c.Job(ctx, id)
@@ -257,9 +258,16 @@ func Cancel(ctx context.Context, c Cluster, rec Record) (string, error) {
 	if err == nil {
 		err = c.Stop(ctx, id)
 	}
-	for err == nil {
-		if job, err = c.Job(ctx, id); ray.Is(err, ray.NotFound) || err == nil && job.Status.Ended() {
+	for missing := 0; err == nil; {
+		job, err = c.Job(ctx, id)
+		if ray.Is(err, ray.NotFound) || err == nil && (job.Status.Ended() || missing == missingFor) {
 			return id, nil
+		}
+		if missing++; err == nil {
+			var there bool
+			if there, err = alive(ctx, c, job.Node); there || job.Node == "" {
+				missing = 0
+			}
 		}
 		if err == nil {
 			err = sleep(ctx, time.Second)

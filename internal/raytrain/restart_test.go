@@ -1,9 +1,13 @@
 package raytrain
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"bbjtune/internal/ray"
 	"bbjtune/internal/trainer"
@@ -34,6 +38,40 @@ func TestRunAfterTheHeadWasRestartedWithItsTables(t *testing.T) {
 	if _, err := Run(t.Context(), tr.Options, tr.job, restart); err != nil || len(tr.submitted) != 3 {
 		t.Errorf("%v of %d jobs", err, len(tr.submitted))
 	}
+}
+
+// So it is where nobody had heard yet that it was done.
+func TestRunAfterTheNodeOfADoneJobIsGone(t *testing.T) {
+	tr := newTraining(t, func(string) *fakeJob { return script(2) })
+	done := script(2)
+	done.Node, done.Status, done.told = "n0", ray.Succeeded, len(done.events)
+	tr.jobs[ID(tr.Name, 1)] = done
+	tr.wants(2)
+	if len(tr.submitted) != 1 || tr.submitted[0].ID != ID(tr.Name, 2) {
+		t.Errorf("%+v", tr.submitted)
+	}
+}
+
+// deaf is a cluster that stops nothing, as where the job died with its node.
+type deaf struct{ *fakeCluster }
+
+func (deaf) Stop(context.Context, string) error { return nil }
+
+func TestCancelAfterTheHeadWasRestartedWithItsTables(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, done := context.WithTimeout(t.Context(), time.Minute)
+		defer done()
+		job := script(2)
+		job.Node, job.Status = "n0", ray.Running
+		c := deaf{&fakeCluster{jobs: map[string]*fakeJob{ID("x", 1): job}, head: "n1"}}
+		if id, err := Cancel(ctx, c, Record{Name: "x", Attempt: 1}); id != ID("x", 1) || err != nil {
+			t.Error(id, err)
+		}
+		c.head = "n0"
+		if _, err := Cancel(ctx, c, Record{Name: "x", Attempt: 1}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error("a job that runs is taken for one that has ended:", err)
+		}
+	})
 }
 
 // A training of days may lose its cluster more often than one that gets nowhere.

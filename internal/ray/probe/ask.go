@@ -65,14 +65,14 @@ type plan struct {
 	Own    string   `json:"own"`
 	Others []string `json:"others"`
 	Stays  bool     `json:"stays"`
-	// Seconds are the longest that the job runs.
+	// Seconds are the longest that the job runs: the head's waits for nodes that start late.
 	Seconds int `json:"seconds"`
 
 	client string // the file of this machine, or ""
 }
 
 func newPlan(need Need, l Limits) *plan {
-	return &plan{Storage: need.Storage, Nonce: strings.ToLower(rand.Text()), Seconds: int(math.Ceil(l.Answer.Seconds())), Packages: sortedKeys(need.Packages)}
+	return &plan{Storage: need.Storage, Nonce: strings.ToLower(rand.Text()), Seconds: int(math.Ceil((l.Start + l.Answer).Seconds())), Packages: sortedKeys(need.Packages)}
 }
 
 // file is the name of what a node writes.
@@ -123,8 +123,8 @@ type asked struct {
 	// those that it did not see.
 	looks   int
 	missing []string
-	// mark is looks as it was when the head was known to have written its file; -1 is
-	// not yet.
+	// mark is looks as it was when the head was known to have answered, and so to have
+	// written its file if it can; -1 is not yet.
 	mark int
 	// began is when the job was submitted or, as soon as it runs, when that was noticed.
 	began   time.Time
@@ -192,7 +192,7 @@ func (a *asking) listen(ctx context.Context) error {
 			if err := a.hear(ctx, n); err != nil {
 				return err
 			}
-			if n.mark < 0 && a.nodes[0].wrote() {
+			if n.mark < 0 && a.nodes[0].answer != nil {
 				n.mark = n.looks
 			}
 			done = done && a.settled(n)
@@ -226,8 +226,12 @@ func (a *asking) hear(ctx context.Context, n *asked) error {
 		n.read(logs, j.Status.Ended())
 	}
 	n.checked = at
-	n.ended = n.ended || j.Status.Ended()
+	// One that hangs in the storage can end itself no more.
+	most := a.limits.Start + a.limits.Answer
+	n.ended = j.Status.Ended() || n.running && time.Since(n.began) > most
 	switch {
+	case n.wrote() && n.ended && n.looks == 0 && len(n.files.Others) > 0:
+		n.fail(fmt.Sprintf("it did not come to look into %s within %v", n.files.Storage, most))
 	case n.answer != nil:
 	case j.Status.Ended():
 		n.fail(lastWords(j))
@@ -292,18 +296,17 @@ func (n *asked) wrote() bool {
 	return n.answer != nil && n.answer.Storage != nil && n.answer.Storage.Fault == ""
 }
 
-// enoughLooks are how many it takes, after the head has written, to say that a node
+// enoughLooks are how many it takes, after the head has answered, to say that a node
 // does not see that: one may have been under way, and network file systems show what is
 // new a little later.
 const enoughLooks = 5
 
 // settled reports whether there is nothing left to hear of a node.
 func (a *asking) settled(n *asked) bool {
-	head := a.nodes[0]
 	switch {
 	case n.answer == nil:
 		return false
-	case n.ended, !n.wrote(), len(n.files.Others) == 0, head.answer != nil && !head.wrote():
+	case n.ended, !n.wrote(), len(n.files.Others) == 0:
 		return true
 	}
 	return n.looks > 0 && len(n.missing) == 0 || n.mark >= 0 && n.looks >= n.mark+enoughLooks

@@ -27,9 +27,14 @@ func TestLeftoversAreKnownByName(t *testing.T) {
 	known := regexp.MustCompile("^(?:" + string(left[1]) + ")$")
 	storage := t.TempDir()
 	f := raytest.NewFake("")
-	var found []os.DirEntry
-	f.Run = func(raytest.FakeJob) (string, int) {
-		found, _ = os.ReadDir(storage)
+	var names []string
+	f.Run = func(j raytest.FakeJob) (string, int) {
+		here, _ := os.ReadDir(storage)
+		for _, each := range here {
+			names = append(names, each.Name())
+		}
+		told := regexp.MustCompile(`"own":"([^"]+)"`).FindStringSubmatch(j.Entrypoint)
+		names = append(names, told[1], told[1]+"-look")
 		return "", 1
 	}
 	server := httptest.NewServer(f)
@@ -42,12 +47,12 @@ func TestLeftoversAreKnownByName(t *testing.T) {
 	if _, err := probe.Check(t.Context(), c, probe.Need{Workers: 1, CPUs: 1, Storage: storage}, nil, probe.DefaultLimits); err == nil {
 		t.Error("a probe that fails is none")
 	}
-	if len(found) == 0 {
-		t.Error("nothing lies on the storage during a probe")
+	if len(names) != 2*3 { // of two nodes, and what this machine has written by then
+		t.Errorf("during a probe there are %v", names)
 	}
-	for _, each := range found {
-		if !known.MatchString(each.Name()) {
-			t.Errorf("%s would stay for good", each.Name())
+	for _, name := range names {
+		if !known.MatchString(name) {
+			t.Errorf("%s would stay for good", name)
 		}
 	}
 }

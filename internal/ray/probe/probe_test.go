@@ -218,6 +218,48 @@ func TestProbeEnds(t *testing.T) {
 	}
 }
 
+// A node that hangs in the storage, and cannot be ended by its clock, is not waited for.
+func TestProbeOfANodeThatHangs(t *testing.T) {
+	f := raytest.NewFake("")
+	f.Takes = time.Hour
+	f.Run = func(j raytest.FakeJob) (string, int) {
+		text := answer(t, j, nil)
+		if j.Node == 1 {
+			text, _, _ = strings.Cut(text, `bbjtune-probe {"looks"`)
+		}
+		return text, 0
+	}
+	limits := probe.Limits{Start: 200 * time.Millisecond, Answer: 300 * time.Millisecond}
+	_, err := probe.Check(t.Context(), serve(t, f), probe.Need{Storage: "/none", Packages: pins}, nil, limits)
+	if want := "node 10.0.0.2: the probe did not run there: it did not come to look into /none within 500ms"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// Where the head cannot write, the others look for what this machine wrote all the same.
+func TestProbeLooksForTheClientWithoutTheHead(t *testing.T) {
+	f := raytest.NewFake("")
+	f.Takes = time.Hour
+	f.Run = func(j raytest.FakeJob) (string, int) {
+		return answer(t, j, func(i int, a map[string]any) {
+			if i == 0 {
+				a["storage"].(map[string]any)["fault"] = "Read-only file system"
+			}
+		}), 0
+	}
+	var asked atomic.Int32
+	f.Logs = func(j raytest.FakeJob, said string) string {
+		if j.Node == 1 && asked.Add(1) == 1 {
+			said, _, _ = strings.Cut(said, `bbjtune-probe {"looks"`)
+		}
+		return said
+	}
+	r, err := probe.Check(t.Context(), serve(t, f), probe.Need{Storage: t.TempDir(), Packages: pins}, nil, probe.DefaultLimits)
+	if err == nil || !r.Nodes[1].Answer.Storage.OfClient {
+		t.Errorf("%v: the second node has not looked", err)
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	f := raytest.NewFake("")
 	f.Nodes[0].FreeCPUs = 0
