@@ -166,7 +166,7 @@ func (f *faulty) fill(t *testing.T, line string, full func(ray.Node) bool) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := "fill-" + strings.ReplaceAll(filepath.Base(t.Name()), "/", "-")
+	id := "fill-" + filepath.Base(t.Name())
 	if _, err := f.api().Submit(t.Context(), ray.Submission{ID: id, Entrypoint: line, Labels: ray.OnNode(nodes[1].ID)}); err != nil {
 		t.Fatal(err)
 	}
