@@ -38,10 +38,7 @@ func newFaulty(t *testing.T, python string, o raytest.Options) *faulty {
 	f.write("recipe.yaml", strings.NewReplacer("BASE", "org/tiny", "REPO", f.dir, "FIRST", "false", "SECOND", "1", "accumulation: 2", "accumulation: 4").Replace(clusterRecipe))
 	o.CPUs = 1
 	f.cluster = raytest.Start(t, o)
-	for _, e := range f.cluster.Env() {
-		name, value, _ := strings.Cut(e, "=")
-		t.Setenv(name, value)
-	}
+	f.name()
 	return f
 }
 
