@@ -30,7 +30,7 @@ func (p *pipeline) unfit(nodes int) (list []probe.Finding) {
 	}
 	if size := shape.AdapterFile(p.recipe.Lora); c.Storage == "" && nodes == 1 && size > raytrain.MaxPackage {
 		list = append(list, probe.Finding{Severity: probe.Error, Message: fmt.Sprintf("the adapter of stage 1 will have %s, and stage 2 could not start from it: a job takes %s along, and compute.storage is not set",
-			progress.Bytes(size), progress.Bytes(raytrain.MaxPackage)), Hint: "set compute.storage to a folder of the node, such as /var/tmp/bbjtune, where the adapter stays"})
+			progress.Bytes(size), progress.Bytes(raytrain.MaxPackage)), Hint: "set compute.storage to a folder that all nodes see, where the adapter stays; on a cluster of one node to any of it, such as /var/tmp/bbjtune"})
 	}
 	return list
 }

@@ -20,7 +20,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "say what this machine, or a Ray cluster, has and lacks for training and serving",
 		Long: `Doctor says what this machine has and lacks. With --compute it says that of a Ray
 cluster: nodes, CPUs, GPUs, memory, what of it is free, which jobs are under way,
-and by a task on every node the packages, the GPUs and the room on its disks, and
+and by a job on every node the packages, the GPUs and the room on its disks, and
 whether the shared folder is the same one everywhere. RECIPE says what a training
 asks for; without one it is a single worker on the CPU.
 
@@ -31,7 +31,7 @@ that only a recipe names gets neither token nor data before you have named it on
 by the flag or a variable; it is remembered then.
 
 Status 1 says that something is missing, with a hint for each; status 2 that the
-cluster could not be asked. The job of the probe is removed again.`,
+cluster could not be asked. The jobs of the probe are removed again.`,
 		Example: `  bbjtune doctor
   bbjtune doctor --compute --compute-address http://head:8265
   bbjtune doctor --compute recipes/bbj-coder-32b-graft.yaml --workers 8`,

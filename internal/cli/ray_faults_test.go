@@ -38,10 +38,7 @@ func newFaulty(t *testing.T, python string, o raytest.Options) *faulty {
 	f.write("recipe.yaml", strings.NewReplacer("BASE", "org/tiny", "REPO", f.dir, "FIRST", "false", "SECOND", "1", "accumulation: 2", "accumulation: 4").Replace(clusterRecipe))
 	o.CPUs = 1
 	f.cluster = raytest.Start(t, o)
-	for _, e := range f.cluster.Env() {
-		name, value, _ := strings.Cut(e, "=")
-		t.Setenv(name, value)
-	}
+	f.name()
 	return f
 }
 
@@ -166,7 +163,7 @@ func (f *faulty) fill(t *testing.T, line string, full func(ray.Node) bool) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := "fill-" + strings.ReplaceAll(filepath.Base(t.Name()), "/", "-")
+	id := "fill-" + filepath.Base(t.Name())
 	if _, err := f.api().Submit(t.Context(), ray.Submission{ID: id, Entrypoint: line, Labels: ray.OnNode(nodes[1].ID)}); err != nil {
 		t.Fatal(err)
 	}

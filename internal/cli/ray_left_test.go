@@ -109,7 +109,7 @@ func (o *onFake) train(ctx context.Context, change func(*pipeline)) error {
 func asItIs(*pipeline) {}
 
 // here has the training on this machine instead.
-func here(p *pipeline) { p.recipe.Compute = recipe.Defaults().Compute }
+func here(p *pipeline) { p.recipe.Compute, p.where = recipe.Defaults().Compute, computeFlags{} }
 
 // leave starts the training and is interrupted as soon as its job is followed.
 func (o *onFake) leave(change func(*pipeline)) *leftRunning {
@@ -261,6 +261,28 @@ func TestRayFollowsWithoutItsNode(t *testing.T) {
 	o.cancel(run)
 	o.wants(o.train(t.Context(), unasked), "2 workers of 1 CPU ask for 2 CPUs", "compute.workers")
 	if jobs := o.jobs(run); len(jobs) != 1 {
+		t.Errorf("jobs %v", jobs)
+	}
+}
+
+// Another cluster that Ray's variables name by now is asked what it lacks: the job that
+// goes on elsewhere is not the one that would be followed.
+func TestRayIsNotFollowedElsewhere(t *testing.T) {
+	o := newOnFake(t)
+	o.leave(asItIs)
+	small := raytest.NewFake("")
+	small.Nodes = small.Nodes[:1]
+	small.Nodes[0].CPUs = 1
+	s := httptest.NewServer(small)
+	t.Cleanup(s.Close)
+	elsewhere := func(p *pipeline) {
+		p.recipe.Compute.Address, p.recipe.Compute.Workers, p.where, p.probed = "", 2, computeFlags{}, false
+		p.Env = func(name string) string { return map[string]string{"RAY_ADDRESS": s.URL}[name] }
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	o.wants(o.train(ctx, elsewhere), "2 workers of 1 CPU ask for 2 CPUs, and the cluster offers 1 CPU", "compute.workers")
+	if jobs := small.Left(); len(jobs) > 0 {
 		t.Errorf("jobs %v", jobs)
 	}
 }

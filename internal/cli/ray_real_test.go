@@ -4,7 +4,9 @@ package cli_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -77,11 +79,52 @@ func newClusteredOn(t *testing.T, o raytest.Options, first, second string) *clus
 		// What Python compiles of the packages is kept, since that takes longer than a training.
 		"PYTHONDONTWRITEBYTECODE=", "PYTHONPYCACHEPREFIX="+filepath.Join(os.TempDir(), "bbjtune-test-bytecode"))
 	c.cluster = raytest.Start(t, o)
+	c.name()
+	return c
+}
+
+// name names the cluster as its user does, for the time of the test: the real cache, with
+// its environments, is in use, and a command remembers there what it was named.
+func (c *clustered) name() {
+	c.t.Helper()
 	for _, e := range c.cluster.Env() {
 		name, value, _ := strings.Cut(e, "=")
-		t.Setenv(name, value)
+		c.t.Setenv(name, value)
 	}
-	return c
+	cache := os.Getenv("BBJTUNE_CACHE")
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		cache = filepath.Join(dir, "bbjtune")
+	}
+	c.t.Cleanup(func() {
+		if err := forgetCluster(filepath.Join(cache, "ray-clusters"), c.cluster.Address); err != nil {
+			c.t.Error(err)
+		}
+	})
+}
+
+// forgetCluster takes an address from the list of the clusters that were named, and
+// leaves one without it alone.
+func forgetCluster(path, address string) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	all := slices.Collect(strings.Lines(string(text)))
+	others := slices.DeleteFunc(slices.Clone(all), func(line string) bool { return ray.SameAddress(line, address) })
+	switch len(others) {
+	case len(all):
+		return nil
+	case 0:
+		return os.Remove(path)
+	}
+	return os.WriteFile(path, []byte(strings.Join(others, "")), 0o600)
 }
 
 func (c *clustered) train() []string {

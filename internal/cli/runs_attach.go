@@ -261,10 +261,10 @@ func (a *app) cancel(ctx context.Context, e runs.Entry) (cancellation, error) {
 	}
 	for _, stage := range []string{"stage2", "stage1"} {
 		rec, err := ownRecord(filepath.Join(e.Path, stage))
-		if err != nil || rec == nil {
-			if err != nil {
-				return c, err
-			}
+		if err != nil {
+			return c, err
+		}
+		if rec == nil {
 			continue
 		}
 		if err := a.end(ctx, *rec, &c); err != nil {

@@ -34,13 +34,19 @@ func ownRecord(dir string) (*raytrain.Record, error) {
 }
 
 // leftIn is the job that is under way for the stage of a folder, or done and not yet
-// fetched; nil where there is none.
-func (p *pipeline) leftIn(ctx context.Context, dir string) (*leftJob, error) {
+// fetched; nil where there is none. Where neither a flag nor the recipe names a cluster,
+// it is looked for on the one that it was submitted to, if that is asked for, else on
+// the one that Ray's variables name by now.
+func (p *pipeline) leftIn(ctx context.Context, dir string, whereSubmitted bool) (*leftJob, error) {
 	rec, err := ownRecord(dir)
 	if err != nil || rec == nil {
 		return nil, err
 	}
-	c, err := p.connectCluster(ctx, p.where.address, cmp.Or(p.recipe.Compute.Address, rec.Address))
+	address := p.recipe.Compute.Address
+	if whereSubmitted {
+		address = cmp.Or(address, rec.Address)
+	}
+	c, err := p.connectCluster(ctx, p.where.address, address)
 	if err != nil {
 		return nil, err
 	}
@@ -69,15 +75,15 @@ func (p *pipeline) submittedBefore() bool {
 	return false
 }
 
-// follows reports whether a job of the training is under way. It is followed whatever
-// the cluster lacks by now, which is said: a node that is gone may come back, and Ray
-// waits for it.
+// follows reports whether a job of the training is under way where its stages would be
+// carried out. It is followed whatever the cluster lacks by now, which is said: a node
+// that is gone may come back, and Ray waits for it.
 func (p *pipeline) follows(ctx context.Context, s step) (bool, error) {
 	if p.recipe.Compute.Engine != recipe.Ray || p.only != "" {
 		return false, nil
 	}
 	for _, n := range p.stages() {
-		left, err := p.leftIn(ctx, s.path(fmt.Sprintf("stage%d", n)))
+		left, err := p.leftIn(ctx, s.path(fmt.Sprintf("stage%d", n)), false)
 		if err != nil {
 			return false, err
 		}
@@ -110,7 +116,7 @@ func (p *pipeline) lacking(ctx context.Context, left *leftJob) error {
 // train on without anyone who follows it. Nor is it told any more where its results lie.
 func (t *stageRun) endOwn(ctx context.Context) error {
 	dir := t.s.path(t.name())
-	left, err := t.p.leftIn(ctx, dir)
+	left, err := t.p.leftIn(ctx, dir, true)
 	if err == nil && left != nil {
 		_, err = raytrain.Cancel(ctx, left.cluster, left.rec)
 	}
@@ -139,7 +145,7 @@ func (t *stageRun) notElsewhere(ctx context.Context) error {
 	if t.p.recipe.Compute.Engine == recipe.Ray {
 		return nil
 	}
-	left, err := t.p.leftIn(ctx, t.s.path(t.name()))
+	left, err := t.p.leftIn(ctx, t.s.path(t.name()), true)
 	switch id := t.s.dir.ID; {
 	case err != nil && ctx.Err() != nil:
 		return err
