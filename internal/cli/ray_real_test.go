@@ -178,7 +178,7 @@ func (c *clustered) equal(what string, got, want map[string]float64, most float6
 	c.t.Logf("%s: %d losses, at most %.2g apart", what, len(want), worst)
 }
 
-// put away moves the runs to another name.
+// putAway moves the runs to another name.
 func (c *clustered) putAway(name string) {
 	c.t.Helper()
 	if err := os.Rename(filepath.Join(c.dir, "runs"), filepath.Join(c.dir, name)); err != nil {

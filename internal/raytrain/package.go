@@ -117,7 +117,7 @@ func (p *parcel) place(path *string, name string) error {
 	}
 	if info, err := os.Stat(p.Options.Storage); p.Options.Storage == "" || err != nil || !info.IsDir() {
 		return fault.Newf("set compute.storage to a folder that this machine and all nodes see, or base.model to a name of the hub",
-			"%s has %d MB, and with it the package of the job would be larger than the %d MB that a cluster takes", *path, size>>20, int64(MaxPackage)>>20)
+			"%s has %d MB, and with it the package of the job would be larger than the %d MB that a cluster takes", *path, size/1e6, int64(MaxPackage)/1e6)
 	}
 	kept, err := p.store(full)
 	if err != nil {
