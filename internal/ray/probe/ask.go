@@ -17,13 +17,43 @@ import (
 	"bbjtune/internal/ray"
 )
 
+// mostRounds is how often the nodes of a cluster are asked that loses some meanwhile.
+const mostRounds = 3
+
 // Probe has a job on every node of a report say what it sees, all at once, and adds
-// that to the report. The jobs are removed again, whatever happens.
+// that to the report. The jobs are removed again, whatever happens. Where a node left
+// the cluster before it answered, the report becomes one of the nodes that are left.
+func Probe(ctx context.Context, c *ray.Client, r *Report, need Need, script []byte, l Limits) error {
+	for round := 1; ; round++ {
+		if err := ask(ctx, c, r, need, script, l); err != nil {
+			return err
+		}
+		if round == mostRounds || !slices.ContainsFunc(r.Nodes, silent) {
+			return nil
+		}
+		now, err := Look(ctx, c)
+		if err != nil {
+			return err
+		}
+		gone := func(n Node) bool {
+			return silent(n) && !slices.ContainsFunc(now.Nodes, func(other Node) bool { return other.ID == n.ID })
+		}
+		if !slices.ContainsFunc(r.Nodes, gone) {
+			return nil
+		}
+		*r = *now
+	}
+}
+
+// silent reports whether a node was asked and did not answer.
+func silent(n Node) bool { return n.Answer != nil && n.Answer.Error != "" }
+
+// ask asks the nodes once.
 //
-// Each is a job of its own, and no task of one: so the nodes start one process each,
-// at the same time, where a driver would import Ray and connect before the nodes
-// started theirs.
-func Probe(ctx context.Context, c *ray.Client, r *Report, need Need, script []byte, l Limits) (err error) {
+// Each is asked by a job of its own, and by no task of one: so the nodes start one
+// process each, at the same time, where a driver would import Ray and connect before
+// the nodes started theirs.
+func ask(ctx context.Context, c *ray.Client, r *Report, need Need, script []byte, l Limits) (err error) {
 	p := newPlan(need, l)
 	if clean := p.writeHere(); clean != nil {
 		defer clean()

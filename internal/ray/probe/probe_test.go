@@ -191,6 +191,35 @@ func TestProbeThatFails(t *testing.T) {
 	}
 }
 
+// A node that leaves while it is asked is no node of the cluster any more: what counts is
+// whether the others do.
+func TestProbeOfANodeThatLeaves(t *testing.T) {
+	for workers, want := range map[int]string{
+		2: "",
+		3: "3 workers of 1 CPU ask for 3 CPUs, and the cluster offers 2 CPUs",
+	} {
+		f := raytest.NewFake("")
+		f.Run = func(j raytest.FakeJob) (string, int) {
+			if j.Node == 0 {
+				return answer(t, j, nil), 0
+			}
+			f.Nodes = f.Nodes[:1] // the fake's lock is held
+			return "the node doesn't exist any more\n", 1
+		}
+		_, err := probe.Check(t.Context(), serve(t, f), probe.Need{Workers: workers, CPUs: 1, Packages: pins}, nil, probe.DefaultLimits)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%d workers: got %q, want %q", workers, got, want)
+		}
+		if left := f.Left(); len(left) > 0 {
+			t.Errorf("jobs left: %v", left)
+		}
+	}
+}
+
 // A node is found not to share the folder while its job goes on, and the jobs end then.
 func TestProbeEnds(t *testing.T) {
 	f := raytest.NewFake("")
