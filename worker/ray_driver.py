@@ -297,6 +297,8 @@ def carry_out(spec: dict[str, Any], events: Any, writer: Writer) -> dict[str, st
     if state["failure"] is None and error is not None:
         traceback.print_exception(error)
     said = reason(error) if isinstance(error, Exception) else "the workers ended without a result"
+    if said in GONE:
+        said = f"the process that leads the workers was lost: {said}"
     return state["failure"] or asdict(Failure("internal", said, ""))
 
 

@@ -211,6 +211,18 @@ class Telling(Driver):
         self.assertIn("worker 0 was lost: it took more memory than its node has", last["message"])
         self.assertIn("lower batch_size from 4", last["hint"])
 
+    def test_the_end_of_who_leads_the_workers_is_told(self) -> None:
+        def train(job: Any, emit: Any) -> Any:
+            raise RuntimeError("Connection reset by peer")
+
+        def lose(_: Any) -> None:
+            raise self.modules["ray"].exceptions.OutOfMemoryError()
+
+        last = self.runs(train, lose=lose)
+        self.assertEqual(
+            last["message"], "the process that leads the workers was lost: it took more memory than its node has"
+        )
+
     def test_a_step_between_makes_them_accidents(self) -> None:
         tries = iter(range(6))
 

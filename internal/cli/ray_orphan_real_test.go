@@ -94,7 +94,7 @@ func TestRealRayWithoutHead(t *testing.T) {
 	err := <-k.ended
 	took := time.Since(killed)
 	said := k.said.String()
-	if err == nil || k.cmd.ProcessState.ExitCode() != 2 || took > raytrain.DefaultPatience+time.Minute || !strings.Contains(said, "error: for 5m0s now: the Ray cluster at ") ||
+	if err == nil || k.cmd.ProcessState.ExitCode() != 2 || took > raytrain.DefaultPatience+time.Minute || !strings.Contains(said, ": for 5m0s now: the Ray cluster at ") ||
 		!strings.Contains(said, "hint: see whether the head is up, then start the same command again") {
 		t.Errorf("%v after %v\n%s", err, took, said)
 	}
